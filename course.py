@@ -1,0 +1,192 @@
+"""Set up the course and start it: `python course.py lab`, `test` or `run`.
+
+Makes the folder .venv beside this file, installs the requirements into it when they are new or
+have changed, and hands over to the program that does the work. Uses the standard library only.
+"""
+
+import hashlib
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+USAGE = """\
+usage: python course.py COMMAND
+
+  lab  [options]                 open the course in JupyterLab
+  test [options]                 run every test (options go to pytest)
+  run  [lesson ...] [--record]   run lessons without a browser and print a table
+  help                           print this text
+
+The first lab, test or run installs the course into the folder .venv, which takes some minutes
+and needs the internet. After that they start at once and work offline. To install the course
+anew, delete that folder."""
+
+SUPPORTED = ("3.11", "3.12", "3.13")
+RUNNING = ".".join(map(str, sys.version_info[:2]))
+ROOT = Path(__file__).resolve().parent
+VENV = ROOT / ".venv"
+PYTHON = VENV / ("Scripts/python.exe" if os.name == "nt" else "bin/python")
+UNFINISHED = VENV / "unfinished"  # a file that is there until the first install has ended
+
+# What every program started from here sees. PYTHONPATH finds `helpers` in this folder even after
+# the folder was moved; UTF8 is for Windows; the kernel is the one in .venv, not the user's.
+ENVIRONMENT = {
+    **{name: value for name, value in os.environ.items() if name != "PYTHONHOME"},
+    "PYTHONPATH": str(ROOT),
+    "PYTHONUTF8": "1",
+    "JUPYTER_PREFER_ENV_PATH": "1",
+    "PIP_USER": "0",
+    "PIP_NO_INPUT": "1",
+    "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+}
+
+ROOT_DIR = f"--ServerApp.root_dir={ROOT}"
+FIRST_PAGE = "notebooks/00_start_here.ipynb"
+COMMANDS = {
+    "lab": lambda args: start("requirements.txt", "jupyterlab", ROOT_DIR, *args, FIRST_PAGE),
+    "test": lambda args: start("requirements-test.txt", "pytest", *args),
+    "run": lambda args: start("requirements.txt", "tools.run", *args),
+}
+
+
+def start(requirements, module, *args):
+    """Prepare .venv and run one of its modules from the course's folder; return the exit code."""
+    prepare(requirements)
+    signal.signal(signal.SIGINT, lambda *_: None)  # from here on the module answers Ctrl-C
+    # Always `python -m`: the scripts in .venv stop working when the folder is moved.
+    code = subprocess.run([PYTHON, "-m", module, *args], cwd=ROOT, env=ENVIRONMENT).returncode
+    return code if code >= 0 else 128 - code
+
+
+def prepare(requirements):
+    """Make or mend .venv, and install a requirements file unless its stamp says it is there."""
+    version = version_of_environment()
+    if version not in SUPPORTED or UNFINISHED.exists():
+        make_environment()
+        version = version_of_environment()
+    elif version != RUNNING:
+        say(f"Using .venv, which has Python {version}: delete that folder to use {RUNNING}.")
+    stamp = VENV / f"installed-{version}-{requirements}"
+    if stamp.exists() and stamp.read_text() == fingerprint(requirements):
+        return
+    say("Installing the course into .venv: the first time this takes minutes and gigabytes.")
+    problem = install(requirements)
+    if not problem:
+        for name in {requirements, "requirements.txt"}:  # the test requirements contain the others
+            (VENV / f"installed-{version}-{name}").write_text(fingerprint(name))
+        UNFINISHED.unlink(missing_ok=True)
+    elif stamp.exists():
+        say(f"{problem}: going on with what is installed.")
+    else:
+        stop(
+            f"{problem}: check the internet connection and the free disk space, then run the same "
+            "command again."
+        )
+
+
+def version_of_environment():
+    """Return the Python version of .venv, or "" if there is none or it is broken."""
+    show = "import sys; sys.prefix != sys.base_prefix and print(*sys.version_info[:2], sep='.')"
+    try:
+        return subprocess.run(
+            [PYTHON, "-c", show], env=ENVIRONMENT, capture_output=True, text=True
+        ).stdout.strip()
+    except OSError:
+        return ""
+
+
+def make_environment():
+    """Make .venv, in place of one that is broken or whose first install did not end."""
+    import venv
+
+    if VENV.exists():
+        say("The folder .venv is broken or unfinished: making it again.")
+        shutil.rmtree(VENV)
+    venv.EnvBuilder(symlinks=os.name != "nt").create(VENV)
+    UNFINISHED.touch()
+
+
+def fingerprint(requirements):
+    """Return a hash of the files that decide what a requirements file installs."""
+    names = sorted({requirements, "requirements.txt", "constraints.txt", "pyproject.toml"})
+    return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in names)).hexdigest()
+
+
+def install(requirements):
+    """Install the tested versions or else the newest that fit; return "" or what went wrong."""
+    command = [*find_pip(), "install"]
+    probe = ["--dry-run", "--ignore-installed", "--no-deps", "--retries", "1", "setuptools"]
+    if not succeeds([*command, *probe], quiet=True):  # spares the reader minutes of retries
+        return "No packages can be downloaded"
+    if succeeds([*command, "-r", requirements, "-c", "constraints.txt"]):
+        return ""
+    say("The tested versions could not be installed here: trying the newest that fit.")
+    if succeeds([*command, "-r", requirements]):
+        return ""
+    return "The packages could not be installed (see pip's lines above)"
+
+
+def find_pip():
+    """Return the command of a pip that installs into .venv."""
+    inner = [PYTHON, "-m", "pip"]
+    if succeeds([*inner, "--version"], quiet=True):
+        return inner
+    succeeds([PYTHON, "-m", "ensurepip"], quiet=True)
+    if succeeds([*inner, "--version"], quiet=True):
+        return inner
+    outer = [sys.executable, "-m", "pip", "--python", PYTHON]  # Debian: pip but no ensurepip
+    if succeeds([*outer, "--version"], quiet=True):
+        return outer
+    return stop(
+        "This Python has neither ensurepip nor pip: install them (on Debian and Ubuntu, sudo apt "
+        "install python3-venv), then run the same command again."
+    )
+
+
+def succeeds(command, quiet=False):
+    """Run a command in the course's folder, where `-e .` means the course; True on exit code 0."""
+    output = subprocess.DEVNULL if quiet else None
+    done = subprocess.run(command, cwd=ROOT, env=ENVIRONMENT, stdout=output, stderr=output)
+    return done.returncode == 0
+
+
+def say(text):
+    """Print a line for the user at once, on stderr, which never fails on a letter."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def stop(text):
+    """End with one sentence on stderr and exit code 1."""
+    sys.exit(text)
+
+
+def main(command="help", *args):
+    """Run one command and return the exit code."""
+    if RUNNING not in SUPPORTED:
+        stop(
+            f"The course needs Python 3.11, 3.12 or 3.13, and this is Python {RUNNING}: "
+            "run course.py with one of those, from python.org or your package manager."
+        )
+    if command in ("help", "-h", "--help"):
+        print(USAGE)
+        return 0
+    if command not in COMMANDS:
+        say(f"There is no command {command}.\n\n{USAGE}")
+        return 2
+    try:
+        return COMMANDS[command](args)
+    except KeyboardInterrupt:
+        say("\nStopped: run the same command again to go on.")
+        return 130
+    except (OSError, ValueError) as error:  # ValueError: venv refuses a path with a colon
+        stop(
+            f"The folder .venv cannot be set up here ({error}): move the course to a folder that "
+            "you can write to, or delete .venv, then run the same command again."
+        )
+
+
+if __name__ == "__main__":
+    sys.exit(main(*sys.argv[1:]))
