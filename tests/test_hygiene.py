@@ -1,0 +1,571 @@
+"""What every stored notebook, and the repository, must look like.
+
+Each rule is a function that yields what is wrong, in words. BROKEN, further down, holds a broken
+toy notebook for every rule: a rule that cannot fail is no rule.
+"""
+
+import ast
+import json
+import re
+import statistics
+import subprocess
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+from urllib.parse import unquote
+
+import nbformat
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, reads_json
+from nbformat.validator import iter_validate
+
+from helpers.exercises import engine
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted(
+    path
+    for path in (ROOT / "notebooks").glob("**/*.ipynb")
+    if ".ipynb_checkpoints" not in path.parts
+)
+
+# How many code cells nbval collects from each notebook. A number that shrinks is a lesson that is
+# tested less, so change it only with the cells that you meant to add or remove.
+CODE_CELLS: dict[str, int] = {
+    "00_start_here": 8,
+    "day1_foundations_vae/06_variational_autoencoders": 98,
+}
+
+TAGS = {"nbval-ignore-output", "nbval-check-output", "hide-input"}  # and picture:NAME
+MARKERS = {"NBVAL_IGNORE_OUTPUT", "NBVAL_CHECK_OUTPUT"}
+MACHINE_PATH = re.compile(r"(?<![\w.])/(?:home|Users|root|tmp)/|\b[C-E]:\\\w")
+EMOJI = re.compile(
+    "[\U0001f000-\U0001faff\u2600-\u26ff\u2705\u2728\u274c\u274e\u2753-\u2757\u2763\u2764"
+    "\u2795-\u2797\u2b50\u2b55\ufe0f]"
+)
+FILLER = re.compile(r"\b(simply|just|of course|let['’]s dive|obviously)\b", re.IGNORECASE)
+
+
+class Page:
+    """A notebook as it is stored, with what the rules look at."""
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.raw = path.read_text(encoding="utf-8")
+        self.notebook = reads_json(self.raw)  # as it is: no validation, no repair
+        self.code = [cell for cell in self.notebook.cells if cell.cell_type == "code"]
+        self.texts = [cell.source for cell in self.notebook.cells if cell.cell_type == "markdown"]
+
+    @cached_property
+    def name(self) -> str:
+        """Folder and name, as in day1_foundations_vae/06_variational_autoencoders."""
+        parts = self.path.with_suffix("").parts
+        return "/".join(parts[parts.index("notebooks") + 1 :])
+
+    @cached_property
+    def is_lesson(self) -> bool:
+        """True but for the start page, which teaches nothing."""
+        return not self.path.name.startswith("00_")
+
+    @cached_property
+    def outputs(self) -> list[tuple[int, dict]]:
+        """Every output with the position of its code cell, counted from 1."""
+        return [(n, out) for n, cell in enumerate(self.code, 1) for out in cell.outputs]
+
+    @cached_property
+    def calls(self) -> list[set[str]]:
+        """For each code cell the names of the functions that it calls, and `assert`."""
+        return [set(_called(cell.source)) for cell in self.code]
+
+    @cached_property
+    def headings(self) -> list[tuple[int, str]]:
+        """Level and text of every heading."""
+        lines = "\n".join(map(without_code, self.texts)).splitlines()
+        found = (re.match(r"(#{1,6})\s+(.*)", line) for line in lines)
+        return [(len(match[1]), match[2].strip()) for match in found if match]
+
+    @cached_property
+    def exercises(self) -> list[str]:
+        """The names in `@exercise("…")`."""
+        code = "\n".join(cell.source for cell in self.code)
+        return re.findall(r"^@exercise\(\s*[\"'](.*?)[\"']", code, re.MULTILINE)
+
+
+def _called(source: str) -> Iterator[str]:
+    for node in ast.walk(parsed(source) or ast.Module([], [])):
+        if isinstance(node, ast.Assert):
+            yield "assert"
+        elif isinstance(node, ast.Call):
+            yield getattr(node.func, "attr", getattr(node.func, "id", ""))
+
+
+def parsed(source: str) -> ast.Module | None:
+    """The syntax tree of a cell, magic commands included; None if it is no Python."""
+    try:
+        return ast.parse(TransformerManager().transform_cell(source))
+    except SyntaxError:
+        return None
+
+
+def without_code(text: str) -> str:
+    """Markdown without fenced code, code spans, formulas and comments."""
+    fence = r"^[ \t]*(```+|~~~+).*?^[ \t]*\1[ \t]*$"
+    text = re.sub(fence, "", text, flags=re.MULTILINE | re.DOTALL)
+    for other in (r"<!--.*?-->", r"(`+).+?\1", r"\$\$.+?\$\$", r"\$[^$\n]+?\$"):
+        text = re.sub(other, "", text, flags=re.DOTALL)
+    return text
+
+
+def prose(text: str) -> str:
+    """What a reader reads of Markdown: without code, formulas, addresses and tags."""
+    text = re.sub(r"!?\[((?:[^\[\]]|\[[^\]]*\])*)\]\([^)]*\)", r"\1", without_code(text))
+    return re.sub(r"!(?=\[)|<[^<>]+>|https?://\S+", " ", text)
+
+
+# ---------------------------------------------------------------- format
+
+
+def check_name(page: Page) -> Iterator[str]:
+    """tools.run finds lessons by this pattern."""
+    if not re.fullmatch(r"\d\d_[a-z0-9_]+\.ipynb", page.path.name):
+        yield "its name is not two digits, _ and lower-case words"
+
+
+def check_format(page: Page) -> Iterator[str]:
+    version = (page.notebook.nbformat, page.notebook.nbformat_minor)
+    if version != (4, 5):
+        yield f"nbformat {version[0]}.{version[1]}, not 4.5"
+    yield from (f"invalid: {error.message}" for error in iter_validate(page.notebook))
+    ids = [cell.get("id") for cell in page.notebook.cells]
+    if len(set(ids)) < len(ids):
+        yield "two cells have the same id"
+
+
+def check_kernel(page: Page) -> Iterator[str]:
+    if page.notebook.metadata.get("kernelspec", {}).get("name") != "python3":
+        yield "the kernelspec is not python3"
+
+
+def check_metadata(page: Page) -> Iterator[str]:
+    if "widgets" in page.notebook.metadata:
+        yield "it stores the state of widgets"
+    if any("widget" in kind for _, output in page.outputs for kind in output.get("data", {})):
+        yield "it stores a widget's view, which shows nothing without its kernel"
+    for cell in page.notebook.cells:
+        for key in {"execution", "ExecuteTime"} & set(cell.metadata):
+            yield f"a cell stores times ({key})"
+
+
+def check_size(page: Page) -> Iterator[str]:
+    if (size := page.path.stat().st_size) >= 1_000_000:
+        yield f"{size / 1e6:.1f} MB; it must be under 1 MB"
+
+
+def check_executed(page: Page) -> Iterator[str]:
+    counts = [cell.execution_count for cell in page.code]
+    if counts != list(range(1, len(counts) + 1)):
+        yield f"not run from top to bottom: the execution counts are {counts}"
+
+
+def check_outputs(page: Page) -> Iterator[str]:
+    for number, output in page.outputs:
+        if output.output_type == "error":
+            yield f"cell [{number}] stores an error: {output.ename}"
+        if output.get("name") == "stderr":
+            yield f"cell [{number}] stores stderr: {output.text[:80]!r}"
+
+
+def check_paths(page: Page) -> Iterator[str]:
+    for cell in page.notebook.cells:
+        if found := MACHINE_PATH.search(cell.source):
+            yield f"a cell names a place on one machine: {found[0]}"
+    for number, output in page.outputs:
+        shown = [output.get("text", ""), output.get("evalue", "")]
+        shown += [str(v) for k, v in output.get("data", {}).items() if not k.startswith("image/")]
+        if found := MACHINE_PATH.search("\n".join(shown)):
+            yield f"cell [{number}] prints a place on one machine: {found[0]}"
+
+
+# ---------------------------------------------------------------- text
+
+
+def check_headings(page: Page) -> Iterator[str]:
+    levels = [level for level, _ in page.headings]
+    first = page.notebook.cells[0] if page.notebook.cells else None
+    if first is None or first.cell_type != "markdown" or not first.source.startswith("# "):
+        yield "the first cell does not begin with the title (# …)"
+    if levels.count(1) != 1:
+        yield f"{levels.count(1)} titles (# …), not one"
+    for (before, _), (after, text) in pairwise(page.headings):
+        if after > before + 1:
+            yield f"the heading {text!r} skips a level"
+
+
+def check_pictures_in_text(page: Page) -> Iterator[str]:
+    text = "\n".join(map(without_code, page.texts))
+    for alternative, target in re.findall(r"!\[([^\]]*)\]\(([^)\s]*)", text):
+        if not alternative.strip():
+            yield f"the picture {target} has no alternative text"
+    for tag in re.findall(r"<img\b[^>]*>", text):
+        if not re.search(r"\balt=[\"'][^\"']*\w", tag):
+            yield f"the picture {tag} has no alternative text"
+
+
+def check_links(page: Page) -> Iterator[str]:
+    text = "\n".join(map(without_code, page.texts))
+    targets = re.findall(r"\]\(<?([^)\s>]+)", text)
+    targets += re.findall(r"\b(?:src|href)=[\"'](.*?)[\"']", text)
+    for target in targets:
+        path = unquote(target.partition("#")[0])
+        if path and not re.match(r"[a-z]+:", path) and not (page.path.parent / path).exists():
+            yield f"the link to {target} leads nowhere"
+
+
+def check_captions(page: Page) -> Iterator[str]:
+    for number, cell in enumerate(page.code, 1):
+        for output, after in pairwise([*cell.outputs, {}]):
+            is_picture = any(kind.startswith("image/") for kind in output.get("data", {}))
+            caption = after.get("data", {}).get("text/markdown", "")
+            if is_picture and not re.fullmatch(r"\*[^*].*\*", caption.strip(), re.DOTALL):
+                yield f"the picture of cell [{number}] has no caption: show it with plots.show"
+
+
+def check_prose(page: Page) -> Iterator[str]:
+    captions = [output.get("data", {}).get("text/markdown", "") for _, output in page.outputs]
+    for text in map(prose, [*page.texts, *captions]):
+        if "!" in text:
+            yield f"an exclamation mark: …{text[: text.index('!') + 1][-40:]!r}"
+        if emoji := EMOJI.search(text):
+            yield f"an emoji: {emoji[0]!r}"
+        yield from (f"filler: {word!r}" for word in FILLER.findall(text))
+
+
+# ---------------------------------------------------------------- code
+
+
+def check_code(page: Page) -> Iterator[str]:
+    for number, cell in enumerate(page.code, 1):
+        if not cell.source.strip():
+            yield f"cell [{number}] is empty"
+        if parsed(cell.source) is None:
+            yield f"cell [{number}] is no Python"
+        if cell.source.rstrip().endswith(";"):
+            yield f"cell [{number}] ends with a semicolon, which nbval ignores: assign the value"
+        if unsafe := re.search(r"\btorch\.load\b|\bpickle\b|\bjoblib\b", cell.source):
+            yield f"cell [{number}] uses {unsafe[0]}: save tensors with safetensors"
+
+
+def check_cell_sizes(page: Page) -> Iterator[str]:
+    lines = [sum(bool(ln.strip()) for ln in cell.source.splitlines()) for cell in page.code]
+    if (median := statistics.median(lines or [0])) > 8:
+        yield f"the median code cell has {median:g} lines; it may have 8"
+    for number, count in enumerate(lines, 1):
+        if count > 45:
+            yield f"cell [{number}] has {count} lines; it may have 45"
+
+
+def check_markers(page: Page) -> Iterator[str]:
+    """nbval ignores a misspelled marker without a word, and a skipped cell is not tested."""
+    for number, (cell, calls) in enumerate(zip(page.code, page.calls, strict=True), 1):
+        marks = set(cell.metadata.get("tags", []))
+        for tag in sorted(marks - TAGS):
+            if not re.fullmatch(r"picture:[a-z0-9_-]+", tag):
+                yield f"cell [{number}] has the tag {tag!r}; known are {sorted(TAGS)}, picture:name"
+        for line in re.findall(r"(?im)^.*\b(?:nbval|pytest_validate)[_-].*$", cell.source):
+            mark = line.strip().lstrip("#").strip()
+            marks.add(mark.lower().replace("_", "-"))
+            if mark not in MARKERS or not line.strip().startswith("#"):
+                yield f"cell [{number}] has the marker {line!r}; known are {sorted(MARKERS)}"
+        if "nbval-ignore-output" in marks and not calls & {"assert", "expect", "assert_close"}:
+            yield f"cell [{number}] hides its output from the tests and asserts nothing"
+
+
+def check_number_of_cells(page: Page) -> Iterator[str]:
+    if CODE_CELLS.get(page.name) != len(page.code):
+        yield (
+            f"{len(page.code)} code cells, not {CODE_CELLS.get(page.name, 'in the table yet')}; if "
+            f'that is meant, set "{page.name}": {len(page.code)} in CODE_CELLS (test_hygiene.py)'
+        )
+
+
+# ---------------------------------------------------------------- lessons
+
+
+def check_exercises(page: Page) -> Iterator[str]:
+    engine._load()
+    for name in page.exercises:
+        if name not in engine._registry:
+            yield f"there is no exercise {name!r} in helpers/exercises"
+    if page.is_lesson and not 2 <= len(page.exercises) <= 4:
+        yield f"{len(page.exercises)} exercises; a lesson has 2 to 4"
+
+
+def check_lesson(page: Page) -> Iterator[str]:
+    if not page.is_lesson:
+        return
+    kinds = [kind for _, output in page.outputs for kind in output.get("data", {})]
+    if (pictures := sum(kind.startswith("image/") for kind in kinds)) < 4:
+        yield f"{pictures} pictures; a lesson has 4 or more"
+    if not any("expect" in calls for calls in page.calls):
+        yield "no claim: a lesson calls expect"
+    if not any(text.lower() == "references" for _, text in page.headings):
+        yield "no section References"
+
+
+CHECKS = [value for name, value in list(globals().items()) if name.startswith("check_")]
+
+
+def test_there_are_notebooks():
+    assert NOTEBOOKS, "no notebook was found under notebooks/"
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+@pytest.mark.parametrize("path", NOTEBOOKS, ids=lambda path: path.stem)
+def test_notebook(path, check):
+    problems = list(check(Page(path)))
+    assert not problems, "\n".join([f"{path.relative_to(ROOT)}:", *problems])
+
+
+def test_the_table_of_cells_names_no_notebook_that_is_gone():
+    assert set(CODE_CELLS) <= {Page(path).name for path in NOTEBOOKS}
+
+
+# ---------------------------------------------------------------- each rule can fail
+
+
+def bundle(**data: str) -> nbformat.NotebookNode:
+    return new_output("display_data", {k.replace("_", "/"): v for k, v in data.items()})
+
+
+def stream(text: str, name: str = "stdout") -> nbformat.NotebookNode:
+    return new_output("stream", name=name, text=text)
+
+
+FIGURE = [bundle(image_png="iVBORw0KGgo="), bundle(text_markdown="*A line that rises.*")]
+MARKED = {"tags": ["nbval-ignore-output", "picture:rise"]}
+
+
+def toy() -> nbformat.NotebookNode:
+    """A notebook that keeps every rule."""
+    code = [
+        new_code_cell("expect('loss', 1, at_most=2)", outputs=[stream("✓ loss: 1 (at most 2)\n")]),
+        *[new_code_cell("plots.show('It rises.')", outputs=list(FIGURE)) for _ in range(4)],
+        new_code_cell('@exercise("vae.kl")\ndef kl(mu, log_var): ...'),
+        new_code_cell('@exercise("vae.free_bits")\ndef free_bits(kl, floor): ...'),
+        new_code_cell("%matplotlib inline\nassert 1 > 0", metadata=MARKED),
+        new_code_cell("# NBVAL_IGNORE_OUTPUT\ntorch.testing.assert_close(a, b)"),
+    ]
+    for number, cell in enumerate(code, 1):
+        cell.execution_count = number
+    text = "# Toy\n\nFrom $n! = 1$ and `a != b` to ✓.\n```\n# no heading, just code!\n```\n"
+    text += "[![Open](https://x.org/just!.svg)](https://x.org) ![A line](../images/rise.png)\n"
+    text += '<img alt="A line" src="../images/rise.png"> [up](../images/rise.png#part) [a](#toy)\n'
+    last = "## More\n\n### Deeper\n\n## References\n\n- Kingma, 2013, https://x.org/home/wow!"
+    cells = [new_markdown_cell(text), *code, new_markdown_cell(last)]
+    metadata = {"kernelspec": {"name": "python3", "display_name": "Python 3", "language": "python"}}
+    return new_notebook(cells=cells, metadata=metadata)
+
+
+@pytest.fixture
+def store(tmp_path, monkeypatch):
+    """A function that stores a toy notebook as a lesson of a day."""
+    monkeypatch.setitem(CODE_CELLS, "day1_x/01_toy", 9)
+    folder = tmp_path / "notebooks" / "day1_x"
+    folder.mkdir(parents=True)
+    (tmp_path / "notebooks" / "images").mkdir()
+    (tmp_path / "notebooks" / "images" / "rise.png").touch()
+
+    def write(notebook: nbformat.NotebookNode, name: str = "01_toy") -> Page:
+        path = folder / f"{name}.ipynb"
+        path.write_text(json.dumps(notebook), encoding="utf-8")
+        return Page(path)
+
+    return write
+
+
+def at(number: int, tags: Sequence = (), outputs: Sequence = (), **changes: Any) -> Callable:
+    """A change of one cell: its tags, more outputs, its source or count."""
+
+    def change(notebook):
+        cell = notebook.cells[number]
+        cell.update(changes)
+        if tags:
+            cell.metadata.tags = list(tags)
+        if outputs:
+            cell.outputs = [*cell.outputs, *outputs]
+
+    return change
+
+
+def say(text: str) -> Callable:
+    """A change of the text: a paragraph more."""
+    return lambda notebook: notebook.cells.append(new_markdown_cell(text))
+
+
+SENTENCES = {
+    "Read this!": "an exclamation mark",
+    "A rocket \U0001f680 here.": "an emoji",
+    "It works \u2705 now.": "an emoji",
+    "This is just a sum.": "filler: 'just'",
+    "Simply add.": "filler: 'Simply'",
+    "It is, of course, zero.": "filler: 'of course'",
+    "Let’s dive in.": "filler",
+    "Obviously.": "filler: 'Obviously'",
+    "[It is simply](x.md)": "filler: 'simply'",
+}
+VIEW = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}}
+
+BROKEN = [
+    (check_format, lambda nb: nb.update(nbformat_minor=4), "nbformat 4.4"),
+    (check_format, at(1, id="a b"), "invalid: 'a b'"),
+    (check_format, lambda nb: nb.cells[1].pop("id"), "invalid: 'id' is a required"),
+    (check_format, lambda nb: nb.cells[1].update(id=nb.cells[2].id), "the same id"),
+    (check_kernel, lambda nb: nb.metadata.kernelspec.update(name="mine"), "not python3"),
+    (check_kernel, lambda nb: nb.metadata.clear(), "not python3"),
+    (check_metadata, lambda nb: nb.metadata.update(widgets={}), "state of widgets"),
+    (check_metadata, at(1, outputs=[new_output("display_data", VIEW)]), "widget's view"),
+    (check_metadata, lambda nb: nb.cells[1].metadata.update(execution={}), "stores times"),
+    (check_size, at(1, outputs=[stream("x" * 1_000_000)]), "1.0 MB"),
+    (check_executed, at(1, execution_count=None), "counts are [None, 2,"),
+    (check_executed, at(2, execution_count=3), "counts are [1, 3,"),
+    (check_outputs, at(1, outputs=[new_output("error", ename="E")]), "cell [1] stores an error"),
+    (check_outputs, at(1, outputs=[stream("so", "stderr")]), "cell [1] stores stderr: 'so'"),
+    *[
+        (check_paths, change, f"machine: {path}")
+        for path in ("/home/", "/Users/", "/root/", "/tmp/", "C:\\m")
+        for change in (
+            at(1, outputs=[stream(f"in {path}me")]),
+            at(1, outputs=[bundle(text_plain=f"'{path}me'")]),
+            at(1, source=f"open(r'{path}me')"),
+            say(f"Look in {path}me."),
+        )
+    ],
+    (check_headings, at(0, source="## Toy"), "does not begin with the title"),
+    (check_headings, lambda nb: nb.cells.pop(0), "does not begin with the title"),
+    (check_headings, say("# Another"), "2 titles"),
+    (check_headings, say("#### Deep"), "'Deep' skips a level"),
+    (check_pictures_in_text, say("![](../images/rise.png)"), "no alternative text"),
+    (check_pictures_in_text, say('<img src="../images/rise.png">'), "no alternative text"),
+    (check_pictures_in_text, say('<img alt="" src="x.png">'), "no alternative text"),
+    (check_links, say("[a](02_gone.ipynb)"), "02_gone.ipynb leads nowhere"),
+    (check_links, say("![a](../images/gone.png)"), "gone.png leads nowhere"),
+    (check_links, say("[![a](https://x.org)](gone)"), "gone leads nowhere"),
+    (check_links, say('<img alt="a" src="gone.png">'), "gone.png leads nowhere"),
+    (check_captions, at(1, outputs=FIGURE[:1]), "cell [1] has no caption"),
+    (check_captions, at(1, outputs=[FIGURE[0], stream("*a*")]), "cell [1] has no caption"),
+    (check_captions, at(1, outputs=[FIGURE[0], bundle(text_markdown="a")]), "has no caption"),
+    (check_captions, at(1, outputs=[FIGURE[0], *FIGURE]), "cell [1] has no caption"),
+    *[(check_prose, say(text), message) for text, message in SENTENCES.items()],
+    (check_prose, at(1, outputs=[bundle(text_markdown="*So it is!*")]), "an exclamation mark"),
+    (check_code, at(1, source=" "), "cell [1] is empty"),
+    (check_code, at(1, source="def f(:"), "cell [1] is no Python"),
+    (check_code, at(1, source="plt.plot(x);"), "cell [1] ends with a semicolon"),
+    (check_code, at(1, source="torch.load(x)"), "cell [1] uses torch.load"),
+    (check_code, at(1, source="import pickle"), "cell [1] uses pickle"),
+    (check_cell_sizes, at(1, source="x = 1\n" * 46), "cell [1] has 46 lines"),
+    (
+        check_cell_sizes,
+        lambda nb: [at(n, source="x = 1\n\n" * 9)(nb) for n in range(1, 6)],
+        "the median code cell has 9 lines",
+    ),
+    (check_markers, at(1, tags=["nbval_ignore_output"]), "the tag 'nbval_ignore_output'"),
+    (check_markers, at(1, tags=["nbval-skip"]), "the tag 'nbval-skip'"),
+    (check_markers, at(1, tags=["raises-exception"]), "the tag 'raises-exception'"),
+    (check_markers, at(1, tags=["picture:"]), "the tag 'picture:'"),
+    (check_markers, at(1, source="# NBVAL_IGNORE_OUTPUTS\nexpect(1)"), "OUTPUTS'; known are"),
+    (check_markers, at(1, source="# NBVAL_IGNORE_OUTPUT because\nexpect(1)"), "because'; known"),
+    (check_markers, at(1, source="# NBVAL_SKIP\n1"), "the marker '# NBVAL_SKIP'"),
+    (check_markers, at(1, source="# nbval_ignore_output\nexpect(1)"), "nbval_ignore_output'; kno"),
+    (check_markers, at(1, source="expect(1)  # NBVAL_IGNORE_OUTPUT"), "NBVAL_IGNORE_OUTPUT'; kn"),
+    (check_markers, at(1, tags=["nbval-ignore-output"], source="# expect(1)"), "asserts nothing"),
+    (check_markers, at(1, source="# NBVAL_IGNORE_OUTPUT\n1"), "asserts nothing"),
+    (check_number_of_cells, lambda nb: nb.cells.pop(1), "8 code cells, not 9"),
+    (check_exercises, at(6, source='@exercise("vae.lk")'), "there is no exercise 'vae.lk'"),
+    (check_exercises, at(6, source="1"), "1 exercises; a lesson has 2 to 4"),
+    (check_exercises, at(1, source='@exercise("vae.kl")\n' * 3), "5 exercises"),
+    (check_lesson, lambda nb: nb.cells[2].outputs.clear(), "3 pictures"),
+    (check_lesson, at(1, source="# expect('loss')"), "no claim"),
+    (check_lesson, lambda nb: nb.cells.pop(), "no section References"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("check", CHECKS, ids=lambda check: check.__name__)
+def test_a_good_notebook_keeps(check, store):
+    assert list(check(store(toy()))) == []
+
+
+@pytest.mark.parametrize(("check", "change", "message"), BROKEN)
+def test_a_broken_notebook_is_refused(check, change, message, store):
+    notebook = toy()
+    change(notebook)
+    problems = list(check(store(notebook)))
+    assert any(message in problem for problem in problems), problems
+
+
+@pytest.mark.parametrize("name", ["toy", "01_Toy", "01-toy"])
+def test_a_name_that_is_no_lesson_is_refused(name, store):
+    assert list(check_name(store(toy(), name)))
+
+
+def test_every_rule_is_tested():
+    assert {check for check, *_ in BROKEN} | {check_name} == set(CHECKS)
+
+
+def test_the_start_page_need_not_be_a_lesson(store):
+    page = store(new_notebook(cells=[new_markdown_cell("# Start")]), "00_toy")
+    assert not list(check_lesson(page)) + list(check_exercises(page))
+
+
+# ---------------------------------------------------------------- the repository
+
+
+def repository_problems(sizes: dict[str, int]) -> Iterator[str]:
+    """What is too large. sizes: bytes of each file that git holds or would add, by its path."""
+    for path, size in sizes.items():
+        if size > 1_000_000 and not path.startswith("data/models/"):
+            yield f"{path} has {size / 1e6:.1f} MB; outside data/models 1 MB is the limit"
+    if (data := sum(size for path, size in sizes.items() if path.startswith("data/"))) > 60e6:
+        yield f"data/ has {data / 1e6:.0f} MB; 60 MB is the limit"
+
+
+def test_repository_is_small():
+    command = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+    try:
+        names = subprocess.run(command, cwd=ROOT, capture_output=True, check=True).stdout.decode()
+    except (OSError, subprocess.CalledProcessError):
+        pytest.skip("this is no git repository")
+    paths = {name: ROOT / name for name in names.split("\0") if name}
+    sizes = {name: path.stat().st_size for name, path in paths.items() if path.is_file()}
+    assert len(sizes) > 10
+    assert not list(repository_problems(sizes))
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({"notebooks/images/a.gif": 1_100_000}, "a.gif has 1.1 MB"),
+        ({"data/table.csv": 1_100_000}, "table.csv has 1.1 MB"),
+        ({f"data/models/{n}": 11_000_000 for n in range(6)}, "data/ has 66 MB"),
+    ],
+)
+def test_a_large_repository_is_refused(sizes, message):
+    assert any(message in problem for problem in repository_problems(sizes))
+
+
+def test_helpers_are_few():
+    files = [p for p in (ROOT / "helpers").glob("**/*.py") if not re.match(r"day\d", p.name)]
+    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
+    assert 500 < lines < 2500, f"helpers has {lines} lines; a lesson shows its own code"
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_ruff(command):
+    places = ["notebooks", "helpers", "tools", "tests", "course.py"]
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, "--no-cache", *places],
+        cwd=ROOT, capture_output=True, text=True, encoding="utf-8",
+    )  # fmt: skip
+    assert done.returncode == 0, done.stdout + done.stderr

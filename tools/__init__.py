@@ -1,0 +1,1 @@
+"""What maintainers run: one module a command, as in `python -m tools.run`."""
