@@ -96,6 +96,10 @@ OUTPUTS = {
 
 # Mutants that nothing notices, and why that is accepted.
 SURVIVORS = {
+    "one logistic": "on digits one bump does nearly as well as five: what counts is that the "
+    "likelihood knows the order of gray levels, and no claim says more",
+    "no dropout": "warps and averaging alone keep the bound inside its band; the lesson claims the "
+    "three cures together",
     "picture": "bytes of pictures differ between machines, so nbval skips them; cells assert on "
     "what they draw, captions are compared",
     "measured number": "the sanitizer lets the measured number of a claim differ; the running cell "
