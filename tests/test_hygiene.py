@@ -14,11 +14,13 @@ from collections.abc import Callable, Iterator, Sequence
 from functools import cached_property
 from itertools import pairwise
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 from urllib.parse import unquote
 
 import nbformat
 import pytest
+import torch
 from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, reads_json
 from nbformat.validator import iter_validate
@@ -553,6 +555,29 @@ def test_repository_is_small():
 )
 def test_a_large_repository_is_refused(sizes, message):
     assert any(message in problem for problem in repository_problems(sizes))
+
+
+@pytest.mark.parametrize("day", ["day1_foundations_vae"])
+def test_a_cheat_sheet_runs_and_is_right(day):
+    text = (ROOT / "notebooks" / day / "cheatsheet.md").read_text(encoding="utf-8")
+    found: dict[str, Any] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            exec(compile(block, "cheatsheet.md", "exec"), found)
+    # What the lines compute, against a second way to compute it
+    weights = found["log_weight"].double().exp()
+    assert found["effective"].item() == pytest.approx(
+        (weights.sum() ** 2 / (weights**2).sum()).item()
+    )
+    torch.testing.assert_close(found["p_y_given_x"].sum(dim=1), torch.ones(8))
+    torch.testing.assert_close(found["e"], found["codebook"][found["index"]])
+    normals = [torch.distributions.Normal(0.0, 1.0)]
+    normals.append(torch.distributions.Normal(found["mu"], torch.exp(found["log_var"] / 2)))
+    by_library = torch.distributions.kl_divergence(normals[1], normals[0]).sum(dim=1)
+    torch.testing.assert_close(found["kl"], by_library)
+    assert 1 <= found["perplexity"] <= 64
+    assert not (problems := list(check_prose(SimpleNamespace(texts=[text], outputs=[])))), problems
 
 
 def test_helpers_are_few():
