@@ -36,19 +36,28 @@ def image_grid(
     highest: float | None = None,
     ax: "Axes | None" = None,
 ) -> "Axes":
-    """Draw images (N, H, W) as one picture, row by row, white paper and black ink.
+    """Draw images as one picture, row by row: (N, H, W) gray, or (N, 3, H, W) in color.
 
-    columns: images in a row; highest: the value drawn black (default: the largest there is);
-    row_labels, column_labels: one for each, or none; ax: where to draw (default: a new figure).
+    columns: images in a row; row_labels, column_labels: one for each, or none;
+    highest: in gray the value drawn black (default: the largest there is); in color the value of
+    full brightness (default: 255 for whole numbers, else 1), beyond which colors are cut off;
+    ax: where to draw (default: a new figure).
     Returns the axes. Errors: ValueError for another shape or a wrong number of labels.
     """
     import matplotlib.pyplot as plt
     import torch
 
-    images = torch.as_tensor(images).detach().cpu().float()
-    if images.ndim != 3 or len(images) == 0:
-        raise ValueError(f"images must have shape (N, H, W), not {tuple(images.shape)}")
-    n, height, width = images.shape
+    images = torch.as_tensor(images).detach().cpu()
+    in_color = images.ndim == 4 and images.shape[1] == 3
+    if not (images.ndim == 3 or in_color) or images.numel() == 0:
+        raise ValueError(
+            f"images must have shape (N, H, W) or (N, 3, H, W), not {tuple(images.shape)}"
+        )
+    if in_color:
+        full = highest or (1 if images.is_floating_point() else 255)
+        images = (images.movedim(1, 3) / full).clamp(0, 1)  # (N, H, W, 3)
+    images = images.float()
+    n, height, width = images.shape[:3]
     if columns < 1:
         raise ValueError("columns must be 1 or more")
     rows = -(-n // columns)
@@ -57,7 +66,8 @@ def image_grid(
             raise ValueError(f"{len(labels)} {what} labels for {count} {what}s")
     gap = max(1, height // 8)
     step_y, step_x = height + gap, width + gap
-    canvas = torch.full((rows * step_y - gap, columns * step_x - gap), float("nan"))
+    paper = 1.0 if in_color else float("nan")  # both are drawn white
+    canvas = torch.full((rows * step_y - gap, columns * step_x - gap, *images.shape[3:]), paper)
     for i, image in enumerate(images):
         y, x = i // columns * step_y, i % columns * step_x
         canvas[y : y + height, x : x + width] = image

@@ -19,6 +19,7 @@ import re
 import subprocess
 import sys
 import threading
+import time
 import types
 from importlib import metadata
 from pathlib import Path
@@ -31,8 +32,9 @@ import torch
 from PIL import Image
 
 import helpers
-from helpers import metrics, plots, session, training, widgets
-from helpers.data import Images, digits, load_images, mnist
+from helpers import metrics, models, plots, session, training, widgets
+from helpers.data import Images, digits, load_images, mnist, shapes
+from tools import pretrain
 
 torch.set_num_threads(1)
 matplotlib.use("agg")
@@ -81,7 +83,7 @@ began = time.perf_counter()
 import helpers
 took = time.perf_counter() - began
 from helpers import data, metrics, plots, session, training, widgets
-from helpers.data import digits, mnist
+from helpers.data import digits, mnist, shapes
 import helpers.exercises
 heavy = {"torch", "matplotlib", "transformers", "numpy", "sklearn", "torchvision", "IPython",
          "ipywidgets", "tqdm", "PIL", "datasets", "pandas"} & set(sys.modules)
@@ -452,6 +454,375 @@ def test_failing_download_is_told_in_one_sentence_and_leaves_nothing(server, mon
             idx(server.arrays["t10k-images-idx3-ubyte.gz"])
         )
         assert len(load_images("mnist").test_x) == 6
+
+
+# ---------------------------------------------------------------- data: captioned shapes
+
+
+def every_scene(objects):
+    """The factors of every scene that there is, (N, 4) or (N, 7)."""
+    counts = [range(len(classes)) for classes in shapes.FACTORS[objects].values()]
+    return torch.tensor(list(itertools.product(*counts)))
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+@pytest.mark.parametrize("side", [12, 16, 21, 32])
+def test_shapes_are_made_as_documented(objects, side):
+    made = shapes.make(600, seed=3, side=side, objects=objects)
+    assert made.images.dtype == torch.uint8 and made.images.shape == (600, 3, side, side)
+    assert made.factors.dtype == torch.int64 and made.factors.shape == (600, [4, 7][objects - 1])
+    assert made.captions == [shapes.caption(row) for row in made.factors]
+    again = shapes.render(made.factors, side=side, seed=3)
+    assert torch.equal(again, made.images)
+    with pytest.raises(AttributeError):
+        made.images = None
+    images = made.images.float()
+    assert (images.amax(dim=(1, 2, 3)) >= shapes.BACKGROUND).all()
+    palette = torch.tensor(list(shapes.COLORS.values())).float()
+    for column in (1,) if objects == 1 else (1, 5):  # at 12 pixels a small cross has pale arms
+        off = (images - palette[made.factors[:, column]][:, :, None, None]).abs().amax(dim=1)
+        assert (off.amin(dim=(1, 2)) <= (1 if side == 32 else 120)).all()
+
+
+def test_shapes_are_drawn_where_and_as_large_as_they_are_said_to_be():
+    scenes = every_scene(1)
+    ink = (shapes.render(scenes, side=32, seed=1).float() - shapes.BACKGROUND).abs().amax(dim=1)
+    ink = ink / ink.amax(dim=(1, 2), keepdim=True)  # (N, 32, 32), 1 where covered
+    area = ink.sum(dim=(1, 2))
+    small, large = area[scenes[:, 2] == 0], area[scenes[:, 2] == 1]
+    for shape in range(4):
+        of_shape = scenes[:, 0] == shape
+        assert area[of_shape & (scenes[:, 2] == 1)].min() > 1.4 * (
+            area[of_shape & (scenes[:, 2] == 0)].max()
+        )
+    assert large.mean() > 2 * small.mean()
+    at = (torch.arange(32) + 0.5) / 32
+    x, y = (ink.sum(dim=1) @ at) / area, (ink.sum(dim=2) @ at) / area
+    for centers, place in ((x, scenes[:, 3] % 3), (y, scenes[:, 3] // 3)):
+        nearest = (centers[:, None] - torch.tensor(shapes.COLUMNS)).abs().argmin(dim=1)
+        assert torch.equal(nearest, place)
+
+
+def test_no_shape_is_cut_off_by_the_edge_of_the_picture():
+    scenes = every_scene(1)[::9].repeat(4, 1)  # all at the same place, four sizes of each
+    areas = []
+    for scenes[:, 3] in range(9):
+        images = shapes.render(scenes, side=32, seed=1).float()  # the same seed, the same sizes
+        areas.append((shapes.BACKGROUND - images).abs().sum(dim=(1, 2, 3)))
+    areas = torch.stack(areas)  # (9, N)
+    assert (areas / areas[4] - 1).abs().max() < 0.04
+
+
+def test_a_circle_covers_its_area():
+    circles = torch.tensor([[0, 5, 1, 4]]).expand(200, 4)  # large, black, in the center
+    ink = 1 - (shapes.render(circles, side=64, seed=0)[:, 0].float() - 35) / (242 - 35)
+    radius = (ink.sum(dim=(1, 2)) / math.pi).sqrt() / 64
+    low, high = shapes.RADII[1]
+    assert low - 0.001 < radius.min() < low + 0.003
+    assert high - 0.003 < radius.max() < high + 0.001
+
+
+@pytest.mark.parametrize("relation", range(4))
+def test_two_objects_stand_as_their_relation_says(relation):
+    scenes = torch.tensor([[0, 0, 1, relation, 0, 2, 1]]).expand(200, 7)  # a red and a blue circle
+    images = shapes.render(scenes, side=32, seed=2).float()
+    red, blue = ((images - torch.tensor(color).view(3, 1, 1)).abs().amax(dim=1) < 30
+                 for color in (shapes.COLORS["red"], shapes.COLORS["blue"]))  # fmt: skip
+    assert red.flatten(1).any(dim=1).all() and blue.flatten(1).any(dim=1).all()
+    along = 1 if relation < 2 else 2  # dimension to sum over, so that the other is left
+    span = [[(row.nonzero().min().item(), row.nonzero().max().item()) for row in who.any(dim=along)]
+            for who in (red, blue)]  # fmt: skip
+    first, second = span if relation % 2 == 0 else span[::-1]
+    assert all(a[1] < b[0] for a, b in zip(first, second, strict=True))
+
+
+def test_shapes_depend_on_the_seed_and_on_nothing_else():
+    torch.manual_seed(5)
+    state = torch.random.get_rng_state()
+    first = shapes.make(50, seed=7)
+    assert torch.equal(torch.random.get_rng_state(), state)
+    torch.manual_seed(6)
+    again, other = shapes.make(50, seed=7), shapes.make(50, seed=8)
+    assert torch.equal(first.images, again.images) and first.captions == again.captions
+    assert not torch.equal(first.factors, other.factors)
+    assert torch.equal(shapes.make(50, seed=7, side=32).factors, first.factors)
+    jitter = shapes.render(first.factors[:1].expand(50, 4), side=16, seed=0)
+    assert len(jitter.unique(dim=0)) > 45  # pictures of one scene are not all alike
+
+
+def test_every_class_is_equally_probable():
+    for objects in (1, 2):
+        factors = shapes.make(6000, seed=0, objects=objects).factors
+        for column, classes in zip(factors.T, shapes.FACTORS[objects].values(), strict=True):
+            counts = torch.bincount(column, minlength=len(classes))
+            expected = 6000 / len(classes)
+            assert (counts - expected).abs().max() < 5 * expected**0.5
+        # no factor tells of another, nor of the random shifts
+        correlation = torch.corrcoef(factors.T.float()) - torch.eye(factors.shape[1])
+        assert correlation.abs().max() < 0.06
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+def test_parse_is_the_inverse_of_caption(objects):
+    scenes = every_scene(objects)
+    captions = [shapes._caption(row) for row in scenes.tolist()]
+    assert len(set(captions)) == len(scenes)
+    assert captions[::97] == [shapes.caption(row) for row in scenes[::97]]
+    assert torch.equal(torch.stack([shapes.parse(text) for text in captions]), scenes)
+
+
+def test_captions_read_as_said():
+    assert shapes.caption([0, 0, 0, 0]) == "a small red circle at the top left"
+    text = "a large blue square left of a small red circle"
+    assert shapes.caption((1, 2, 1, 0, 0, 0, 0)) == text
+    assert shapes.parse("  A Large BLUE square  left of a small red circle ").tolist() == [
+        1, 2, 1, 0, 0, 0, 0,
+    ]  # fmt: skip
+
+
+SMALL_RED = "a small red circle"
+
+
+@pytest.mark.parametrize(
+    ("text", "says"),
+    [
+        ("a small red hexagon at the top left",
+         "'hexagon' is not understood: expected circle, square, triangle or cross"),
+        ("a tiny red circle at the center", "'tiny' is not understood: expected small or large"),
+        ("the small red circle", "'the' is not understood: expected a"),
+        (f"{SMALL_RED} at the top middle", "'middle' is not understood: expected top left, top ce"),
+        (f"{SMALL_RED} at the corner", "'corner' is not understood: expected top left"),
+        (f"{SMALL_RED} at top left", "'top' is not understood: expected at the, left of"),
+        (f"{SMALL_RED} beside a small red circle", "'beside' is not understood: expected at the"),
+        (f"{SMALL_RED} left of a small mauve circle", "'mauve' is not understood: expected red"),
+        (f"{SMALL_RED} at the center now", "'now' is not understood: expected the end"),
+        (f"{SMALL_RED} at the top", "it ends too early: expected top left"),
+        (SMALL_RED, "it ends too early: expected at the"),
+        ("", "it ends too early: expected a"),
+    ],
+)  # fmt: skip
+def test_a_caption_that_is_not_understood_is_told_in_one_sentence(text, says):
+    with pytest.raises(ValueError, match=f"^in the caption {re.escape(repr(text))} {says}") as told:
+        shapes.parse(text)
+    assert "\n" not in str(told.value)
+
+
+def test_canonical_tells_the_same_scene():
+    scenes = every_scene(2)[::13]
+    told = shapes.canonical(scenes)
+    assert set(told[:, 3].tolist()) == {0, 2}  # left of, above
+    same = scenes[:, 3] % 2 == 0
+    assert torch.equal(told[same], scenes[same])
+    turned = told[~same][:, [4, 5, 6, 3, 0, 1, 2]]
+    turned[:, 3] += 1
+    assert torch.equal(turned, scenes[~same])
+    one = every_scene(1)
+    assert torch.equal(shapes.canonical(one), one)
+
+
+@pytest.mark.parametrize(
+    ("keywords", "sentence"),
+    [
+        ({"n": 0}, "n must be an integer of 1 or more, not 0"),
+        ({"n": 2.0}, "n must be an integer of 1 or more, not 2.0"),
+        ({"n": True}, "n must be an integer of 1 or more, not True"),
+        ({"side": 11}, "side must be an integer of 12 or more, not 11"),
+        ({"side": "16"}, "side must be an integer of 12 or more, not '16'"),
+        ({"objects": 3}, "objects must be 1 or 2, not 3"),
+        ({"objects": 0}, "objects must be 1 or 2, not 0"),
+        ({"objects": True}, "objects must be 1 or 2, not True"),
+        ({"seed": -1}, "seed must be an integer from 0 to 4294967295, not -1"),
+        ({"seed": None}, "seed must be an integer from 0 to 4294967295, not None"),
+    ],
+)
+def test_bad_arguments_of_make_are_refused(keywords, sentence):
+    with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+        shapes.make(**({"n": 5} | keywords))
+
+
+@pytest.mark.parametrize(
+    ("factors", "sentence"),
+    [
+        (torch.zeros(4).long(), "factors must have shape (N, 4) or (N, 7), not (4,)"),
+        (torch.zeros(2, 5).long(), "factors must have shape (N, 4) or (N, 7), not (2, 5)"),
+        (torch.zeros(0, 4).long(), "factors must have shape (N, 4) or (N, 7), not (0, 4)"),
+        (torch.zeros(2, 4), "factors must be whole numbers, not torch.float32"),
+        (torch.tensor([[0, 6, 0, 0]]), "the factor color goes from 0 to 5, not from 6 to 6"),
+        (torch.tensor([[0, 0, -1, 0]]), "the factor size goes from 0 to 1, not from -1 to -1"),
+        (torch.tensor([[0, 0, 0, 9]]), "the factor position goes from 0 to 8, not from 9 to 9"),
+        (torch.tensor([[0, 0, 0, 4, 0, 0, 0]]),
+         "the factor relation goes from 0 to 3, not from 4 to 4"),
+    ],
+)  # fmt: skip
+def test_bad_factors_are_refused(factors, sentence):
+    for use in (functools.partial(shapes.render, side=16, seed=0), shapes.canonical):
+        with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+            use(factors)
+    if factors.ndim == 2 and len(factors) == 1:
+        with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
+            shapes.caption(factors[0])
+
+
+def test_shapes_are_drawn_quickly():
+    shapes.make(512)
+    began = time.process_time()
+    shapes.make(5000)
+    assert 5000 / (time.process_time() - began) > 5000  # pictures a second; ten times that is usual
+
+
+# ---------------------------------------------------------------- models that ship
+
+
+@pytest.fixture(scope="module")
+def judge():
+    return models.load("shape judge")
+
+
+def test_every_role_ships_with_weights_and_a_card():
+    assert set(pretrain.MAKERS) == set(models.ROLES)
+    for role, (folder, kind) in models.ROLES.items():
+        place = ROOT / "data" / "models" / folder
+        card = (place / "README.md").read_text(encoding="utf-8")
+        assert f'python -m tools.pretrain "{role}"' in card and "License" in card
+        assert (place / "model.safetensors").stat().st_size < 12e6
+        model = models.load(role)
+        assert isinstance(model, kind) and not model.training
+        assert not any(p.requires_grad or p.device.type != "cpu" for p in model.parameters())
+
+
+def test_the_shape_judge_is_small(judge):
+    assert (ROOT / "data/models/shape_judge/model.safetensors").stat().st_size < 500_000
+    images = shapes.make(5).images
+    assert judge.features(images).shape == (5, 64)
+    assert not judge.features(images).requires_grad
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+@pytest.mark.parametrize("side", [16, 32])
+@pytest.mark.parametrize("seed", [11, 12])
+def test_the_shape_judge_reads_fresh_pictures(judge, objects, side, seed):
+    right = pretrain.shape_judge_accuracy(judge, objects, side=side, n=2000, seed=seed)
+    assert min(right[:-1]) >= 0.98, right
+
+
+@pytest.mark.parametrize("objects", [1, 2])
+def test_the_shape_judge_reads_damaged_pictures(judge, objects):
+    right = pretrain.shape_judge_accuracy(judge, objects, hurt=True, n=2000, seed=13)
+    assert min(right[:-1]) >= 0.96, right
+
+
+def test_the_card_of_the_shape_judge_says_what_is_measured(judge):
+    card = (ROOT / "data/models/shape_judge/README.md").read_text(encoding="utf-8")
+    assert f"{sum(p.numel() for p in judge.parameters()):,} weights" in card
+    rows = re.findall(r"^\| (\d) \| (.+?) \| ([\d.]+) \| ([\d.]+) \| ([\d.]+) \|$", card, re.M)
+    assert [(int(o), f) for o, f, *_ in rows] == [
+        (o, f) for o, factors in shapes.FACTORS.items() for f in [*factors, "all together"]
+    ]
+    for column, ways in ((2, {}), (3, {"side": 32}), (4, {"hurt": True})):
+        measure = functools.partial(pretrain.shape_judge_accuracy, judge, n=3000, seed=14, **ways)
+        fresh = 100 * np.array([*measure(1), *measure(2)])
+        said = [float(row[column]) for row in rows]
+        assert np.abs(fresh - said).max() < 1.5
+
+
+def test_what_the_shape_judge_returns(judge):
+    made = shapes.make(6, objects=2)
+    for objects, names in shapes.FACTORS.items():
+        logits = judge(made.images, objects)
+        assert list(logits) == list(names)
+        assert [t.shape for t in logits.values()] == [(6, len(c)) for c in names.values()]
+        read = judge.read(made.images, objects)
+        assert read.factors.dtype == torch.int64 and read.factors.shape == (6, len(names))
+        for column, (name, values) in enumerate(logits.items()):
+            assert torch.equal(read.factors[:, column], values.argmax(dim=1)), name
+            highest = values.softmax(dim=1).amax(dim=1)
+            torch.testing.assert_close(read.confidence[:, column], highest)
+    whole, parts = judge.read(made.images), judge.read(made.images.float())
+    assert torch.equal(whole.factors, parts.factors)
+    assert torch.equal(judge(made.images)["shape"], judge(made.images, 1)["shape"])
+
+
+@pytest.mark.parametrize("shape", [(3, 16, 16), (2, 16, 16, 3), (2, 1, 16, 16)])
+def test_the_shape_judge_refuses_other_pictures(judge, shape):
+    sentence = re.escape(f"images must have shape (N, 3, H, W), not {shape}")
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        judge(torch.zeros(shape))
+    with pytest.raises(ValueError, match=r"^objects must be 1 or 2, not 3$"):
+        judge(torch.zeros(1, 3, 16, 16), 3)
+
+
+def test_the_digit_judge():
+    judge, data = models.load("digit judge"), digits.load()
+    assert (ROOT / "data/models/digit_judge/model.safetensors").stat().st_size < 1_000_000
+    logits, features = judge(data.test_x), judge.features(data.test_x)
+    assert logits.shape == (447, 10) and features.shape == (447, 64)
+    assert not features.requires_grad
+    torch.testing.assert_close(judge.head(features), logits)
+    torch.testing.assert_close(judge(data.test_x.double()), logits)
+    assert pretrain.digit_judge_accuracy(judge, data.test_x, data.test_y) >= 0.975
+    shuffled = data.test_x.flatten(1)[:, torch.randperm(64)].view(-1, 8, 8)
+    assert pretrain.digit_judge_accuracy(judge, shuffled, data.test_y) < 0.4
+    for shape in ((5, 64), (5, 1, 8, 8), (5, 16, 16)):
+        with pytest.raises(ValueError, match=r"^images must have shape \(N, 8, 8\), not \("):
+            judge(torch.zeros(shape))
+
+
+def test_the_card_of_the_digit_judge_says_what_is_measured():
+    judge, data = models.load("digit judge"), digits.load()
+    card = (ROOT / "data/models/digit_judge/README.md").read_text(encoding="utf-8")
+    assert f"{sum(p.numel() for p in judge.parameters()):,} weights" in card
+    for part in ("training", "validation", "test"):
+        x, y = (getattr(data, f"{part.replace('training', 'train')}_{name}") for name in "xy")
+        percent = 100 * pretrain.digit_judge_accuracy(judge, x, y)
+        said = re.search(rf"^\| {part} \| {len(y):,} \| ([\d.]+) \|$", card, re.M)
+        assert abs(float(said[1]) - percent) < 0.3
+
+
+def test_the_digit_judge_can_be_trained_again():
+    model, card = pretrain.digit_judge(steps=3)
+    assert isinstance(model, models.DigitJudge) and "3 steps of 64 pictures" in card
+    x = torch.full((4, 8, 8), 16.0)
+    assert pretrain.warped(x).shape == x.shape
+    assert torch.equal(pretrain.warped(x, strength=0.0), x)
+    assert len(pretrain.warped(x[:, None, 4].expand(4, 8, 8)).unique(dim=0)) == 4
+
+
+def test_models_that_cannot_be_loaded_are_told_in_one_sentence(monkeypatch, tmp_path):
+    with pytest.raises(ValueError, match=r"^no model for the role 'poet': use .*'shape judge'"):
+        models.load("poet")
+    monkeypatch.setattr(session, "ROOT", tmp_path)
+    cure = 'get it back with git, or train it again: python -m tools.pretrain "shape judge"'
+    place = "data/models/shape_judge/model.safetensors"
+    with pytest.raises(FileNotFoundError, match=f"^{place} is missing; {cure}$"):
+        models.load("shape judge")
+    (tmp_path / place).parent.mkdir(parents=True)
+    whole = (ROOT / place).read_bytes()
+    from safetensors.torch import save
+
+    for content in (b"", b"no weights", whole[:1000], whole[:-4], save({"a": torch.zeros(2)})):
+        (tmp_path / place).write_bytes(content)
+        with pytest.raises(ValueError, match=rf"^{place} is damaged .* \(\w+\); {cure}$"):
+            models.load("shape judge")
+    (tmp_path / place).write_bytes(whole)
+    assert models.load("shape judge").heads[0].weight.shape == (21, 64)
+
+
+def test_pretraining_writes_weights_and_card(monkeypatch, tmp_path, capsys):
+    quick = functools.partial(pretrain.shape_judge, steps=3, batch=8, pool_size=100, n=50)
+    monkeypatch.setitem(pretrain.MAKERS, "shape judge", quick)
+    monkeypatch.setattr(session, "ROOT", tmp_path)
+    contents = []
+    for _ in range(2):
+        assert pretrain.main(["shape judge"]) == 0
+        folder = tmp_path / "data" / "models" / "shape_judge"
+        assert {p.name for p in folder.iterdir()} == {"model.safetensors", "README.md"}
+        contents.append([p.read_bytes() for p in sorted(folder.iterdir())])
+    assert contents[0] == contents[1]  # seeded
+    assert "3 steps of 8 pictures" in (folder / "README.md").read_text(encoding="utf-8")
+    assert "data/models/shape_judge: 431 kB" in capsys.readouterr().out.replace("\\", "/")
+    models.load("shape judge")
+    with pytest.raises(SystemExit):
+        pretrain.main(["poet"])
 
 
 # ---------------------------------------------------------------- training: batches
@@ -1073,12 +1444,48 @@ def test_image_grid_draws_any_numbers(images):
     plots.image_grid(images, columns=5).figure.canvas.draw()
 
 
+def test_image_grid_in_color():
+    images = torch.arange(5, dtype=torch.uint8)[:, None, None, None].expand(5, 3, 8, 4).clone()
+    images[:, 1], images[:, 2] = 255, 51  # picture i has the color (i, 255, 51)
+    picture = plots.image_grid(images, columns=3, row_labels=["a", "b"]).images[0]
+    array = np.asarray(picture.get_array())
+    assert array.shape == (2 * 8 + 1, 3 * 4 + 2, 3)
+    for i in range(5):
+        y, x = i // 3 * 9, i % 3 * 5
+        np.testing.assert_allclose(array[y : y + 8, x : x + 4, 0], i / 255, atol=1e-6)
+        np.testing.assert_allclose(array[y : y + 8, x : x + 4, 1], 1)
+        np.testing.assert_allclose(array[y : y + 8, x : x + 4, 2], 0.2, atol=1e-6)
+    assert (array[8] == 1).all() and (array[:, 4] == 1).all() and (array[9:, 10:] == 1).all()
+    picture.figure.canvas.draw()
+
+
+@pytest.mark.parametrize(
+    ("images", "highest", "drawn"),
+    [
+        (torch.tensor([0.0, 0.5, 1.0]), None, [0, 0.5, 1]),
+        (torch.tensor([-0.2, 0.5, 1.7], requires_grad=True), None, [0, 0.5, 1]),  # cut off
+        (torch.tensor([0.0, 100.0, 300.0]), 200, [0, 0.5, 1]),
+        (torch.tensor([0, 51, 255]), None, [0, 0.2, 1]),
+        (torch.tensor([0, 51, 255], dtype=torch.uint8), None, [0, 0.2, 1]),
+        (np.array([0.0, 0.5, 1.0]), None, [0, 0.5, 1]),
+    ],
+)
+def test_image_grid_scales_colors(images, highest, drawn):
+    ax = plots.image_grid(images.reshape(1, 3, 1, 1), columns=1, highest=highest)
+    np.testing.assert_allclose(np.asarray(ax.images[0].get_array())[0, 0], drawn, atol=1e-6)
+
+
+SHAPE_OF_IMAGES = r"images must have shape \(N, H, W\) or \(N, 3, H, W\), not "
+
+
 @pytest.mark.parametrize(
     ("shape", "keywords", "sentence"),
     [
-        ((3, 3), {}, r"images must have shape \(N, H, W\), not \(3, 3\)"),
-        ((2, 3, 3, 3), {}, r"images must have shape \(N, H, W\), not \(2, 3, 3, 3\)"),
-        ((0, 3, 3), {}, r"images must have shape \(N, H, W\), not \(0, 3, 3\)"),
+        ((3, 3), {}, SHAPE_OF_IMAGES + r"\(3, 3\)"),
+        ((2, 4, 3, 3), {}, SHAPE_OF_IMAGES + r"\(2, 4, 3, 3\)"),
+        ((2, 3, 3, 3, 3), {}, SHAPE_OF_IMAGES + r"\(2, 3, 3, 3, 3\)"),
+        ((0, 3, 3), {}, SHAPE_OF_IMAGES + r"\(0, 3, 3\)"),
+        ((0, 3, 3, 3), {}, SHAPE_OF_IMAGES + r"\(0, 3, 3, 3\)"),
         ((2, 3, 3), {"columns": 0}, "columns must be 1 or more"),
         ((2, 3, 3), {"row_labels": ["a", "b"]}, "2 row labels for 1 rows"),
         ((2, 3, 3), {"column_labels": ["a"]}, "1 column labels for 2 columns"),

@@ -1,0 +1,130 @@
+"""Small trained models that ship with the course, by what they are for: `load("shape judge")`.
+
+Each has a folder in data/models with its weights and its card: what it is, how it was trained,
+how good it is. `python -m tools.pretrain ROLE` trains it again.
+"""
+
+from typing import NamedTuple
+
+import torch
+import torch.nn as nn
+import torch.nn.functional as F
+
+from helpers import session
+from helpers.data import shapes
+
+
+class Reading(NamedTuple):
+    """What a judge reads in N pictures.
+
+    factors     int64 (N, 4) for one object, (N, 7) for two: the likeliest class of each factor
+    confidence  (N, 4) or (N, 7): the probability that the judge gives to it
+    """
+
+    factors: torch.Tensor
+    confidence: torch.Tensor
+
+
+class ShapeJudge(nn.Module):
+    """Reads the factors of captioned shapes (helpers.data.shapes) from pictures of 16×16.
+
+    Pictures are (N, 3, H, W), uint8 or floats from 0 to 255; other sizes are averaged or stretched
+    to 16×16 first. Say whether a picture holds one object or two; what two objects are is answered
+    as told from the left or from above (shapes.canonical).
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.trunk = nn.Sequential(
+            nn.Conv2d(3, 24, 3, padding=1), nn.SiLU(), nn.MaxPool2d(2),  # 16×16 => 8×8
+            nn.Conv2d(24, 48, 3, padding=1), nn.SiLU(), nn.MaxPool2d(2),  # 8×8 => 4×4
+            nn.Conv2d(48, 64, 3, padding=1), nn.SiLU(), nn.Flatten(),
+            nn.Linear(64 * 16, 64), nn.SiLU(),
+        )  # fmt: skip
+        self.heads = nn.ModuleList(
+            nn.Linear(64, sum(map(len, shapes.FACTORS[objects].values()))) for objects in (1, 2)
+        )
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """64 features for each picture, as Fréchet distances use them.  (N, 3, H, W) -> (N, 64)"""
+        if images.ndim != 4 or images.shape[1] != 3:
+            raise ValueError(f"images must have shape (N, 3, H, W), not {tuple(images.shape)}")
+        x = images.to(self.heads[0].weight) / 255
+        if x.shape[2:] != (16, 16):
+            x = F.interpolate(x, size=(16, 16), mode="area")
+        return self.trunk(4 * (x - 0.8))
+
+    def forward(self, images: torch.Tensor, objects: int = 1) -> dict[str, torch.Tensor]:
+        """Logits (N, classes) of each factor; the names are those of shapes.FACTORS[objects]."""
+        if objects not in shapes.FACTORS:
+            raise ValueError(f"objects must be 1 or 2, not {objects!r}")
+        names = shapes.FACTORS[objects]
+        logits = self.heads[objects - 1](self.features(images))
+        parts = logits.split([len(classes) for classes in names.values()], dim=1)
+        return dict(zip(names, parts, strict=True))
+
+    @torch.inference_mode()
+    def read(self, images: torch.Tensor, objects: int = 1) -> Reading:
+        """The likeliest class of each factor, and its probability."""
+        best = [logits.softmax(dim=1).max(dim=1) for logits in self(images, objects).values()]
+        confidence, factors = zip(*best, strict=True)
+        return Reading(torch.stack(factors, dim=1), torch.stack(confidence, dim=1))
+
+
+class DigitJudge(nn.Module):
+    """Says which digit a picture shows; built and trained in lesson 02 of Day 1.
+
+    Pictures are (N, 8, 8), gray levels from 0 (paper) to 16 (ink), uint8 or floats.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.body = nn.Sequential(
+            nn.Conv2d(1, 32, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(), nn.MaxPool2d(2),  # 8×8 => 4×4
+            nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(),
+            nn.Conv2d(32, 32, 3, padding=1), nn.ReLU(),
+            nn.AdaptiveAvgPool2d(4), nn.Flatten(),
+            nn.Dropout(0.3), nn.Linear(16 * 32, 64), nn.ReLU(),
+        )  # fmt: skip
+        self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(64, 10))
+
+    def features(self, images: torch.Tensor) -> torch.Tensor:
+        """64 features for each picture, as Fréchet distances use them.  (N, 8, 8) -> (N, 64)"""
+        if images.ndim != 3 or images.shape[1:] != (8, 8):
+            raise ValueError(f"images must have shape (N, 8, 8), not {tuple(images.shape)}")
+        x = images.to(self.head[1].weight)
+        return self.body(2 * x[:, None] / 16 - 1)
+
+    def forward(self, images: torch.Tensor) -> torch.Tensor:
+        """Logits of the ten digits.  (N, 8, 8) -> (N, 10)"""
+        return self.head(self.features(images))
+
+
+ROLES = {  # role -> its folder in data/models, and its class
+    "digit judge": ("digit_judge", DigitJudge),
+    "shape judge": ("shape_judge", ShapeJudge),
+}
+
+
+def load(role: str) -> nn.Module:
+    """The model that plays `role`, on the CPU, in eval mode, its weights without gradients.
+
+    Errors: ValueError for an unknown role or a damaged file; FileNotFoundError for a missing one.
+    """
+    from safetensors.torch import load_file
+
+    if role not in ROLES:
+        raise ValueError(f"no model for the role {role!r}: use {' or '.join(map(repr, ROLES))}")
+    folder, kind = ROLES[role]
+    place = f"data/models/{folder}/model.safetensors"
+    cure = f'get it back with git, or train it again: python -m tools.pretrain "{role}"'
+    if not (session.ROOT / place).is_file():
+        raise FileNotFoundError(f"{place} is missing; {cure}")
+    model = kind()
+    try:
+        model.load_state_dict(load_file(session.ROOT / place))
+    except Exception as error:
+        reason = type(error).__name__
+        raise ValueError(f"{place} is damaged or of another version ({reason}); {cure}") from None
+    return model.eval().requires_grad_(False)
