@@ -135,6 +135,15 @@ def test_right_answer_is_kept(notebook, name, body):
     assert kept.__doc__ == "A docstring."
 
 
+@pytest.mark.parametrize(("name", "body"), [pair for pair in RIGHT if "latents." in pair[0]])
+def test_right_answer_is_kept_in_double_precision_too(notebook, name, body):
+    torch.set_default_dtype(torch.float64)  # as that lesson does
+    try:
+        assert is_right(notebook.answer(name, body))
+    finally:
+        torch.set_default_dtype(torch.float32)
+
+
 @pytest.mark.parametrize("name", NAMES)
 @pytest.mark.parametrize("body", STUBS.values(), ids=STUBS)
 def test_stub_is_not_attempted(notebook, name, body):

@@ -501,6 +501,8 @@ class Guarded:
 ADVICE = {  # a pattern in an exception's text -> what a teacher would say; the first one counts
     "ellipsis": "An `...` still stands where your code should be.",
     "must match the size": "Print both shapes, and compare their sizes from the last one back.",
+    "Incompatible shapes of A and B": "Print both shapes: to solve A X = B, B has one column for "
+    "each right-hand side.",
     "shapes cannot be multiplied": "Print both shapes: the inner two sizes must be equal.",
     "converted to": "`math`, float() and item() take one number; torch has the same functions for "
     "whole tensors.",
