@@ -1,6 +1,6 @@
 """Proof that the suite can fail: lesson 06 is broken on purpose, and what nbval notices is counted.
 
-Slow (about a quarter of an hour on two cores), so by request: `python course.py test -m mutation`.
+Slow (a quarter of an hour on two cores), so by request: `python course.py test -m slow -k mutants`.
 A mutant is an edit of the lesson's code, which a careless author or student might make, or of a
 stored output. At least 80 % must be noticed, and each one that is not stands in SURVIVORS with the
 reason. That every edit still fits the lesson is checked by the fast test below.
@@ -41,15 +41,22 @@ CODE = {
     "warps far too strong": ("def warp_half(x, strength=0.15)", "def warp_half(x, strength=1.5)"),
     "a tenth of the steps": ("steps=2_000, short=500", "steps=200, short=500"),
     "two latents": ("latents=16, hidden=256", "latents=2, hidden=256"),
+    "conditional weights upside down": (
+        "log_ratio = (prior.log_prob(z) - q.log_prob(z))",
+        "log_ratio = (q.log_prob(z) - prior.log_prob(z))",
+    ),
     "one logistic": ("self, components=2, dropout=0.1", "self, components=1, dropout=0.1"),
     "no dropout": ("self, components=2, dropout=0.1", "self, components=2, dropout=0.0"),
     "a yardstick far too long": ("yardstick = distance_to_test(train)", "yardstick = 100.0"),
     "toy posterior too wide": ("noise / math.sqrt(1 + noise**2))  # exact", "noise)  # exact"),
     "weights upside down": (
-        "prior.log_prob(z) - q.log_prob(z)",
-        "q.log_prob(z) - prior.log_prob(z)",
+        "x, z) + (prior.log_prob(z) - q.log_prob(z)",
+        "x, z) + (q.log_prob(z) - prior.log_prob(z)",
     ),
-    "importance samples without noise": ("z = q.sample()", "z = q.mean"),
+    "importance samples without noise": (
+        "z = q.sample()\n        rows.append",
+        "z = q.mean\n        rows.append",
+    ),
     "nats of the wrong latents": ("log_var[:, [d]]).mean()", "log_var[:, [0]]).mean()"),
     "a traversal that moves nothing": ("moved[row, :, latent] =", "code.clone()[latent] ="),
     "codes blended as pictures": (
@@ -159,7 +166,7 @@ def test_edits_fit():
     assert set(SURVIVORS) <= set(CODE) | set(OUTPUTS)
 
 
-@pytest.mark.mutation
+@pytest.mark.slow
 def test_mutants_are_noticed(tmp_path):
     assert not failed_cells(lesson(), tmp_path / "base"), "the lesson must be green to begin with"
 
