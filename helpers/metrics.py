@@ -3,7 +3,12 @@
 import json
 import math
 import os
-from typing import Any
+import time
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, NamedTuple
+
+if TYPE_CHECKING:
+    import torch
 
 _lines: dict[str, str] = {}  # claim -> the line printed for it
 
@@ -111,12 +116,7 @@ def frechet_distance(a: Any, b: Any) -> float:
     """
     import torch
 
-    a, b = (torch.as_tensor(t).detach().cpu().double() for t in (a, b))  # MPS has no float64
-    matrices = a.ndim == b.ndim == 2 and a.numel() and a.shape[1] == b.shape[1]
-    if not matrices or min(len(a), len(b)) < 2:
-        raise ValueError(f"need features (N, D) and (M, D), got {tuple(a.shape)}, {tuple(b.shape)}")
-    if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
-        raise ValueError("features contain NaN or infinite values")
+    a, b = _features(a, b)
     covariance_a, covariance_b = torch.cov(a.T).reshape(a.shape[1], -1), torch.cov(b.T)
     # The eigenvalues of C_a C_b are real and not negative; rounding may say otherwise.
     eigenvalues = torch.linalg.eigvals(covariance_a @ covariance_b.reshape(a.shape[1], -1)).real
@@ -124,3 +124,126 @@ def frechet_distance(a: Any, b: Any) -> float:
     means = (a.mean(0) - b.mean(0)).square().sum()
     traces = a.var(0).sum() + b.var(0).sum()
     return (means + traces - 2 * root_trace).clamp(min=0).item()
+
+
+def _features(a: Any, b: Any) -> "tuple[torch.Tensor, torch.Tensor]":
+    """Two sets of features as float64 on the CPU (MPS has no float64), if they fit each other."""
+    import torch
+
+    a, b = (torch.as_tensor(t).detach().cpu().double() for t in (a, b))
+    matrices = a.ndim == b.ndim == 2 and a.numel() and a.shape[1] == b.shape[1]
+    if not matrices or min(len(a), len(b)) < 2:
+        raise ValueError(f"need features (N, D) and (M, D), got {tuple(a.shape)}, {tuple(b.shape)}")
+    if not (torch.isfinite(a).all() and torch.isfinite(b).all()):
+        raise ValueError("features contain NaN or infinite values")
+    return a, b
+
+
+def _inside(points: "torch.Tensor", centers: "torch.Tensor", k: int) -> "torch.Tensor":
+    """Whether each point lies in each center's ball, which reaches its k-th nearest other center.
+
+    (N, D), (M, D) -> bool (N, M)
+    """
+    import torch
+
+    if isinstance(k, bool) or not isinstance(k, int) or not 1 <= k < len(centers):
+        raise ValueError(f"k must be an integer from 1 to {len(centers) - 1}, not {k!r}")
+    exact = "donot_use_mm_for_euclid_dist"  # the fast way loses digits between near points
+    radii = torch.cdist(centers, centers, compute_mode=exact).kthvalue(k + 1, dim=1).values
+    return torch.cdist(points, centers, compute_mode=exact) <= radii
+
+
+def precision_recall(real: Any, fake: Any, k: int = 5) -> tuple[float, float]:
+    """Precision and recall of generated samples, by balls around samples.
+
+    Precision is the share of fake samples in the ball of some real one; recall is the share of real
+    samples in the ball of some fake one. A ball reaches the k-th nearest sample of its own kind.
+    real, fake: features (N, D) and (M, D). Source: Kynkäänniemi et al. 2019, arXiv:1904.06991.
+    Errors: ValueError for other shapes, non-finite values, or k outside 1 … number of samples − 1.
+    """
+    real, fake = _features(real, fake)
+    precise, recalled = _inside(fake, real, k).any(dim=1), _inside(real, fake, k).any(dim=1)
+    return precise.double().mean().item(), recalled.double().mean().item()
+
+
+def coverage(real: Any, fake: Any, k: int = 5) -> float:
+    """The share of real samples whose ball holds a fake one.
+
+    real, fake, k and errors as in `precision_recall`. One fake outlier cannot raise it, as it can
+    raise recall: the balls are those of real samples. Source: Naeem et al. 2020, arXiv:2002.09797.
+    """
+    real, fake = _features(real, fake)
+    return _inside(fake, real, k).any(dim=0).double().mean().item()
+
+
+class Scores(NamedTuple):
+    """How good drawn digits are, and what they cost.
+
+    frechet               squared Fréchet distance in the 64 features of the digit judge
+    precision, recall     see `precision_recall`, k = 5
+    coverage              k = 5
+    training_s            seconds of training
+    per_100_s             seconds to draw 100 pictures
+    parameters            numbers that were fitted
+    """
+
+    frechet: float
+    precision: float
+    recall: float
+    coverage: float
+    training_s: float
+    per_100_s: float
+    parameters: int
+
+
+def score_digits(
+    model: str,
+    draw: "Callable[[int], torch.Tensor]",
+    real: "torch.Tensor",
+    *,
+    training_s: float,
+    parameters: int,
+    levels: int = 17,
+) -> Scores:
+    """Judge drawn digits beside real ones, in features of the digit judge; print and record it.
+
+    model   its name, as the tables of later lessons show it
+    draw    draw(n) returns n pictures (n, H, W), gray levels from 0 (paper) to levels − 1 (ink);
+            they are rounded to whole levels, as the real ones are
+    real    held-out pictures (N, H, W); as many are drawn
+    Errors: ValueError if draw returns something else.
+    """
+    import torch
+
+    from helpers import models
+
+    judge = models.load("digit judge")
+
+    @torch.inference_mode()
+    def features(images: torch.Tensor) -> torch.Tensor:
+        whole = images.detach().cpu().float().round().clamp(0, levels - 1)
+        return judge.features(16 * whole / (levels - 1))
+
+    with torch.inference_mode():
+        began = time.perf_counter()
+        draw(100)
+        per_100_s = time.perf_counter() - began
+        fake = draw(len(real))
+    if getattr(fake, "shape", None) != real.shape:
+        shape = tuple(getattr(fake, "shape", ())) or type(fake).__name__
+        raise ValueError(f"draw({len(real)}) must return {tuple(real.shape)}, not {shape}")
+    real, fake = features(real), features(fake)
+    scores = Scores(
+        frechet_distance(real, fake), *precision_recall(real, fake), coverage(real, fake),
+        training_s, per_100_s, parameters,
+    )  # fmt: skip
+    for name, value in zip(SCORE_NAMES, scores, strict=True):
+        _record(f"{model}, {name}", value, "", None, None, None)
+        print(f"{model}, {name}: {_text(value, 4)}")
+    return scores
+
+
+SCORE_NAMES = (
+    "Fréchet distance", "precision", "recall", "coverage", "seconds of training",
+    "seconds for 100 pictures", "parameters",
+)  # fmt: skip

@@ -74,7 +74,8 @@ class ShapeJudge(nn.Module):
 class DigitJudge(nn.Module):
     """Says which digit a picture shows; built and trained in lesson 02 of Day 1.
 
-    Pictures are (N, 8, 8), gray levels from 0 (paper) to 16 (ink), uint8 or floats.
+    Pictures are (N, H, W), gray levels from 0 (paper) to 16 (ink), uint8 or floats; other sizes
+    than 8×8 are averaged or stretched to it first.
     """
 
     def __init__(self) -> None:
@@ -90,14 +91,16 @@ class DigitJudge(nn.Module):
         self.head = nn.Sequential(nn.Dropout(0.3), nn.Linear(64, 10))
 
     def features(self, images: torch.Tensor) -> torch.Tensor:
-        """64 features for each picture, as Fréchet distances use them.  (N, 8, 8) -> (N, 64)"""
-        if images.ndim != 3 or images.shape[1:] != (8, 8):
-            raise ValueError(f"images must have shape (N, 8, 8), not {tuple(images.shape)}")
-        x = images.to(self.head[1].weight)
-        return self.body(2 * x[:, None] / 16 - 1)
+        """64 features for each picture, as Fréchet distances use them.  (N, H, W) -> (N, 64)"""
+        if images.ndim != 3:
+            raise ValueError(f"images must have shape (N, H, W), not {tuple(images.shape)}")
+        x = images.to(self.head[1].weight)[:, None]
+        if x.shape[2:] != (8, 8):
+            x = F.interpolate(x, size=(8, 8), mode="area")
+        return self.body(2 * x / 16 - 1)
 
     def forward(self, images: torch.Tensor) -> torch.Tensor:
-        """Logits of the ten digits.  (N, 8, 8) -> (N, 10)"""
+        """Logits of the ten digits.  (N, H, W) -> (N, 10)"""
         return self.head(self.features(images))
 
 

@@ -1,11 +1,11 @@
-"""Progress bars and sliders that work in JupyterLab, VS Code and Colab, and leave no debris.
+"""Progress bars, sliders and animations that work in JupyterLab, VS Code and Colab.
 
 A widget lives only while its kernel does. So each is displayed together with a line of plain
 text: that line is what a stored notebook, a printed page or a test sees.
 """
 
 import io
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -50,65 +50,139 @@ def progress_bar(
 
 def sliders(
     draw: Callable[..., "np.ndarray"],
-    ranges: dict[str, tuple[float, float, float]],
+    ranges: dict[str, tuple[float, float, float] | str],
     *,
     caption: str,
     height: int = 240,
 ) -> None:
     """A picture with a slider for each of its parameters; moving one redraws the picture.
 
-    draw(**values)  returns gray levels (H, W) from 0 (white) to 1 (black)
-    ranges          name -> (lowest, highest, value at the start)
+    draw(**values)  returns gray levels (H, W) from 0 (white) to 1 (black), or colors (H, W, 3) from
+                    0 to 1; a ValueError that it raises is shown below the picture, which stays
+    ranges          name -> (lowest, highest, value at the start), or a text: then there is a field
+                    to type in, and Enter redraws
     caption         what to do and what will be seen; also the text of the static version
     height          of the picture on the screen, in pixels
 
     Errors: ValueError if there is no slider, if a range is empty or its start value outside it,
-    or if draw returns another shape.
+    or if draw, with the values at the start, raises it or returns another shape.
     """
     import ipywidgets
 
     if not ranges:
         raise ValueError("sliders needs at least one range")
-    for name, (low, high, start) in ranges.items():
+    bars, starts = {}, {}
+    for name, given in ranges.items():
+        style = {"description_width": "initial"}
+        if isinstance(given, str):
+            starts[name] = given
+            bars[name] = ipywidgets.Text(
+                value=given, description=name, continuous_update=False, style=style
+            )
+            continue
+        low, high, start = given
         if not low < high:
             raise ValueError(f"slider {name!r}: {low} is not below {high}")
         if not low <= start <= high:
             raise ValueError(f"slider {name!r}: {start} does not lie between {low} and {high}")
-    picture = ipywidgets.Image(format="png", height=height, layout={"object_fit": "contain"})
-    bars = {
-        name: ipywidgets.FloatSlider(
+        starts[name] = start
+        bars[name] = ipywidgets.FloatSlider(
             value=start, min=low, max=high, step=(high - low) / 40, description=name,
-            readout_format=".1f", style={"description_width": "initial"},
-        )
-        for name, (low, high, start) in ranges.items()
-    }  # fmt: skip
+            readout_format=".1f", style=style,
+        )  # fmt: skip
+    picture = ipywidgets.Image(format="png", height=height, layout={"object_fit": "contain"})
+    message = ipywidgets.Label()
 
     def redraw(_=None) -> None:
         picture.value = _png(draw(**{name: bar.value for name, bar in bars.items()}), height)
 
+    def changed(_=None) -> None:
+        try:
+            redraw()
+            message.value = ""
+        except ValueError as error:
+            message.value = str(error)
+
     def reset(_) -> None:
         for name, bar in bars.items():
-            bar.value = ranges[name][2]
+            bar.value = starts[name]
 
     for bar in bars.values():
-        bar.observe(redraw, names="value")
+        bar.observe(changed, names="value")
     button = ipywidgets.Button(description="Reset")
     button.on_click(reset)
     redraw()
     panel = ipywidgets.HBox([ipywidgets.VBox([*bars.values(), button]), picture])
-    _display(ipywidgets.VBox([ipywidgets.Label(caption), panel]), caption)
+    _display(ipywidgets.VBox([ipywidgets.Label(caption), panel, message]), caption)
 
 
-def _png(gray: "np.ndarray", height: int) -> bytes:
-    """Gray levels (H, W), 0 white to 1 black, as a PNG of about `height` pixels, edges kept."""
+def animation(frames: "Sequence[np.ndarray]", *, caption: str, milliseconds: int = 120) -> None:
+    """Play pictures one after the other, for ever; where nothing can play, the last one stands.
+
+    It is stored in the notebook and needs no kernel (an animated PNG).
+    frames        two or more of one size: (H, W, 3), red, green, blue as uint8 from 0 to 255;
+                  `frame()` makes one of the current matplotlib figure
+    milliseconds  that each frame is seen; the last is seen for ten times as long
+    caption       what is to be seen, as in `plots.show`
+
+    Errors: ValueError for fewer frames, for other shapes or types, or without a caption.
+    """
+    import numpy as np
+    from IPython.display import Image as Shown
+    from IPython.display import Markdown, display
+    from PIL import Image
+
+    if not isinstance(caption, str) or len(caption.split()) < 4:
+        raise ValueError("an animation needs a caption: one sentence that says what is to be seen")
+    frames = [np.asarray(f) for f in frames]
+    if len(frames) < 2:
+        raise ValueError(f"an animation needs two frames or more, not {len(frames)}")
+    for f in frames:
+        if f.ndim != 3 or f.shape != (*frames[0].shape[:2], 3) or f.dtype != np.uint8:
+            raise ValueError(f"frames must be uint8 (H, W, 3) of one size, not {f.dtype} {f.shape}")
+    # One palette for all frames: a third of the size.
+    palette = Image.fromarray(np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]]))
+    palette = palette.quantize(128, kmeans=3)
+    last, *pictures = (
+        Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE)
+        for f in [frames[-1], *frames]
+    )
+    file = io.BytesIO()
+    last.save(
+        file, "png", save_all=True, append_images=pictures, default_image=True, loop=0,
+        duration=[milliseconds] * (len(pictures) - 1) + [10 * milliseconds],
+    )  # fmt: skip
+    display(Shown(file.getvalue(), format="png"))
+    display(Markdown(f"*{caption}*"))
+
+
+def frame() -> "np.ndarray":
+    """The current matplotlib figure as one frame of an animation; the figure is closed."""
+    import matplotlib.pyplot as plt
+    import numpy as np
+
+    figure = plt.gcf()
+    figure.canvas.draw()
+    pixels = np.asarray(figure.canvas.buffer_rgba())[..., :3].copy()
+    plt.close(figure)
+    return pixels
+
+
+def _png(picture: "np.ndarray", height: int) -> bytes:
+    """A picture as a PNG of about `height` pixels, edges kept.
+
+    Gray levels (H, W) from 0 white to 1 black, or colors (H, W, 3) from 0 to 1.
+    """
     import numpy as np
     from PIL import Image
 
-    gray = np.asarray(gray, dtype=float)
-    if gray.ndim != 2 or not gray.size:
-        raise ValueError(f"draw must return gray levels (H, W), not shape {gray.shape}")
-    scale = max(1, height // len(gray))
-    pixels = (255 * (1 - gray.clip(0, 1))).astype(np.uint8).repeat(scale, 0).repeat(scale, 1)
+    picture = np.asarray(picture, dtype=float)
+    in_color = picture.ndim == 3 and picture.shape[2] == 3
+    if not (picture.ndim == 2 or in_color) or not picture.size:
+        raise ValueError(f"draw must return (H, W) or (H, W, 3), not shape {picture.shape}")
+    bright = picture.clip(0, 1) if in_color else 1 - picture.clip(0, 1)
+    scale = max(1, height // len(picture))
+    pixels = (255 * bright).astype(np.uint8).repeat(scale, 0).repeat(scale, 1)
     file = io.BytesIO()
     Image.fromarray(pixels).save(file, format="png")
     return file.getvalue()

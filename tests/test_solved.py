@@ -29,10 +29,10 @@ _widgets.sliders = _remembered
 """
 MOVE = """
 for _draw, _ranges in _shown:
-    _start = {name: start for name, (low, high, start) in _ranges.items()}
-    for _name, (_low, _high, _) in _ranges.items():
-        for _value in (_low, _high):
-            assert _draw(**{**_start, _name: _value}).ndim == 2, _name
+    _start = {name: r if isinstance(r, str) else r[2] for name, r in _ranges.items()}
+    for _name, _range in _ranges.items():
+        for _value in [_range] if isinstance(_range, str) else _range[:2]:
+            assert _draw(**{**_start, _name: _value}).ndim in (2, 3), _name
 print(len(_shown), "sliders moved")
 """
 

@@ -234,11 +234,14 @@ def smaller(png: str) -> str:
 
     Each commit keeps its pictures for ever, and a notebook must stay under 1 MB. The 256 are
     refined by k-means: a median cut alone turns the rare bright colors of a figure into others.
+    Animations stay as they are.
     """
     from PIL import Image
 
     file = io.BytesIO()
     with Image.open(io.BytesIO(base64.b64decode(png))) as picture:
+        if getattr(picture, "is_animated", False):
+            return png
         picture.convert("RGB").quantize(256, kmeans=5).save(file, "png", optimize=True)
     found = base64.b64encode(file.getvalue()).decode("ascii")
     return min(found, png, key=len)
