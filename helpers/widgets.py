@@ -141,8 +141,8 @@ def animation(frames: "Sequence[np.ndarray]", *, caption: str, milliseconds: int
         if f.ndim != 3 or f.shape != (*frames[0].shape[:2], 3) or f.dtype != np.uint8:
             raise ValueError(f"frames must be uint8 (H, W, 3) of one size, not {f.dtype} {f.shape}")
     # One palette for all frames: a third of the size.
-    palette = Image.fromarray(np.concatenate([frames[0], frames[len(frames) // 2], frames[-1]]))
-    palette = palette.quantize(128, kmeans=3)
+    some = np.concatenate([f[::2, ::2] for f in frames])
+    palette = Image.fromarray(some).quantize(128, kmeans=2)
     last, *pictures = (
         Image.fromarray(f).quantize(palette=palette, dither=Image.Dither.NONE)
         for f in [frames[-1], *frames]

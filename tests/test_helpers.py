@@ -762,8 +762,10 @@ def test_the_digit_judge():
     assert pretrain.digit_judge_accuracy(judge, data.test_x, data.test_y) >= 0.975
     shuffled = data.test_x.flatten(1)[:, torch.randperm(64)].view(-1, 8, 8)
     assert pretrain.digit_judge_accuracy(judge, shuffled, data.test_y) < 0.4
-    for shape in ((5, 64), (5, 1, 8, 8), (5, 16, 16)):
-        with pytest.raises(ValueError, match=r"^images must have shape \(N, 8, 8\), not \("):
+    larger = data.test_x.repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    torch.testing.assert_close(judge(larger), logits)
+    for shape in ((5, 64), (5, 1, 8, 8)):
+        with pytest.raises(ValueError, match=r"^images must have shape \(N, H, W\), not \("):
             judge(torch.zeros(shape))
 
 
@@ -1362,9 +1364,105 @@ def test_frechet_distance_in_closed_form():
         (torch.ones(3, 2), torch.full((3, 2), math.inf), "NaN or infinite"),
     ],
 )
-def test_frechet_distance_refuses_other_features(a, b, sentence):
-    with pytest.raises(ValueError, match=sentence):
-        metrics.frechet_distance(a, b)
+def test_measures_of_features_refuse_others(a, b, sentence):
+    for measure in (metrics.frechet_distance, metrics.precision_recall, metrics.coverage):
+        with pytest.raises(ValueError, match=sentence):
+            measure(a, b)
+
+
+# ---------------------------------------------------------------- metrics: precision, recall
+
+
+def balls(points, centers, k):
+    """Which points lie in which centers' balls, in plain loops."""
+    inside = np.zeros((len(points), len(centers)), dtype=bool)
+    for j, center in enumerate(centers):
+        radius = sorted(math.dist(center, other) for other in centers)[k]  # 0 is the center itself
+        for i, point in enumerate(points):
+            inside[i, j] = math.dist(point, center) <= radius
+    return inside
+
+
+@pytest.mark.parametrize("k", [1, 3, 5])
+def test_precision_recall_and_coverage_agree_with_plain_loops(k):
+    generator = np.random.default_rng(k)
+    real, fake = generator.normal(size=(40, 3)), 0.7 * generator.normal(size=(30, 3)) + 0.4
+    precision, recall = metrics.precision_recall(real, fake, k)
+    assert precision == balls(fake, real, k).any(axis=1).mean()
+    assert recall == balls(real, fake, k).any(axis=1).mean()
+    assert metrics.coverage(real, fake, k) == balls(fake, real, k).any(axis=0).mean()
+    assert metrics.precision_recall(fake, real, k) == (recall, precision)
+    as_tensors = torch.from_numpy(real).float(), torch.from_numpy(fake).requires_grad_()
+    assert metrics.precision_recall(*as_tensors, k) == (precision, recall)
+
+
+def test_precision_recall_and_coverage_in_cases_that_one_can_see():
+    line = torch.arange(20.0)[:, None]
+    assert metrics.precision_recall(line, line) == (1, 1) and metrics.coverage(line, line) == 1
+    assert metrics.precision_recall(line, line + 100) == (0, 0)
+    assert metrics.coverage(line, line + 100) == 0
+    one = torch.full((20, 1), 3.0)  # the same sample again and again: precise, and no variety
+    assert metrics.precision_recall(line, one, 1) == (1, 1 / 20)
+    assert metrics.coverage(line, one, 1) == 3 / 20  # the balls of 2, 3 and 4
+    far = torch.tensor([[-1000.0], [1000.0]])  # two outliers: recall is fooled, coverage is not
+    assert metrics.precision_recall(line, far, 1) == (0, 1) and metrics.coverage(line, far, 1) == 0
+
+
+@pytest.mark.parametrize("k", [0, -1, 3, 2.0, True, "5", None])
+def test_a_ball_needs_a_neighbor(k):
+    features = torch.randn(3, 2)
+    for measure in (metrics.precision_recall, metrics.coverage):
+        with pytest.raises(ValueError, match=r"^k must be an integer from 1 to 2, not "):
+            measure(features, features, k)
+
+
+def test_digits_are_scored_and_recorded(claims, capsys):
+    data = digits.load()
+    real, other = data.test_x, data.train_x
+    asked = []
+
+    def draw(n):
+        asked.append(n)
+        return (other[:n] + torch.linspace(-0.4, 0.4, 64).view(8, 8)).requires_grad_()
+
+    scores = metrics.score_digits("copies", draw, real, training_s=2.5, parameters=64_000)
+    assert asked == [100, 447]
+    judge = models.load("digit judge")
+    a, b = judge.features(real), judge.features(other[:447])  # rounding undid the shift
+    assert scores.frechet == pytest.approx(metrics.frechet_distance(a, b))
+    assert (scores.precision, scores.recall) == metrics.precision_recall(a, b)
+    assert scores.coverage == metrics.coverage(a, b)
+    assert (scores.training_s, scores.parameters) == (2.5, 64_000) and 0 < scores.per_100_s < 1
+    rows = claims()
+    assert [row["claim"] for row in rows] == [f"copies, {name}" for name in metrics.SCORE_NAMES]
+    assert [row["value"] for row in rows] == list(scores)
+    assert {(row["at_least"], row["at_most"], row["held"]) for row in rows} == {(None,) * 3}
+    printed = capsys.readouterr().out.splitlines()
+    assert len(printed) == len(metrics.SCORE_NAMES) == len(scores)
+    assert printed[0] == f"copies, Fréchet distance: {scores.frechet:.4g}"
+    assert printed[-1] == "copies, parameters: 64,000"
+    best = metrics.score_digits("real", lambda n: real[:n], real, training_s=0, parameters=0)
+    assert best[:4] == pytest.approx((0, 1, 1, 1), abs=1e-4)
+
+
+def test_scores_of_digits_in_256_levels_and_another_size(claims):
+    real = digits.load().test_x
+    plain = metrics.score_digits("a", lambda n: real[:n].flip(1), real, training_s=0, parameters=0)
+    large = (15 * real.int()).repeat_interleave(2, dim=1).repeat_interleave(2, dim=2)
+    again = metrics.score_digits(
+        "b", lambda n: large[:n].flip(1), large, training_s=0, parameters=0, levels=241
+    )
+    assert again[:4] == pytest.approx(plain[:4], rel=1e-4)
+
+
+@pytest.mark.parametrize(
+    ("drawn", "shape"),
+    [(torch.zeros(447, 64), r"\(447, 64\)"), (torch.zeros(3, 8, 8), r"\(3, 8, 8\)"), ([1], "list")],
+)
+def test_scores_need_as_many_pictures_as_asked_for(claims, drawn, shape):
+    real = digits.load().test_x
+    with pytest.raises(ValueError, match=rf"^draw\(447\) must return \(447, 8, 8\), not {shape}$"):
+        metrics.score_digits("x", lambda n: drawn, real, training_s=0, parameters=0)
 
 
 # ---------------------------------------------------------------- plots
@@ -1554,8 +1652,8 @@ def test_moving_a_slider_changes_the_picture(shown):
     widgets.sliders(draw, {"x": (0, 1, 0.25), "y": (-1, 3, 0)}, caption="Move both.", height=10)
     [(box, text)] = views(shown)
     assert text == "Move both."
-    label, panel = box.children
-    assert label.value == "Move both."
+    label, panel, message = box.children
+    assert label.value == "Move both." and message.value == ""
     (first, second, button), picture = panel.children[0].children, panel.children[1]
     assert (first.description, first.min, first.max, first.value) == ("x", 0, 1, 0.25)
     assert (second.description, second.min, second.max, second.value) == ("y", -1, 3, 0)
@@ -1595,12 +1693,85 @@ def test_sliders_refuses_bad_ranges(shown, ranges, sentence):
     assert shown == []
 
 
-@pytest.mark.parametrize("shape", [(3,), (2, 2, 3), (), (0, 4), (4, 0)])
-def test_sliders_refuses_what_is_no_gray_picture(shown, shape):
-    sentence = f"draw must return gray levels (H, W), not shape {shape}"
+@pytest.mark.parametrize("shape", [(3,), (2, 2, 4), (3, 2, 2), (), (0, 4), (4, 0), (0, 2, 3)])
+def test_sliders_refuses_what_is_no_picture(shown, shape):
+    sentence = f"draw must return (H, W) or (H, W, 3), not shape {shape}"
     with pytest.raises(ValueError, match=f"^{re.escape(sentence)}$"):
         widgets.sliders(lambda x: np.zeros(shape), {"x": (0, 1, 0)}, caption="c")
     assert shown == []
+
+
+def test_a_field_to_type_in_and_a_picture_in_color(shown):
+    def draw(color, light):
+        if color not in ("red", "blue"):
+            raise ValueError(f"{color!r} is no color")
+        one = np.zeros((1, 2, 3))
+        one[..., 0 if color == "red" else 2] = light
+        return one
+
+    ranges = {"color": "red", "light": (0, 2, 1)}
+    widgets.sliders(draw, ranges, caption="Type red or blue.", height=3)
+    [(box, _)] = views(shown)
+    _, panel, message = box.children
+    (field, slider, button), picture = panel.children[0].children, panel.children[1]
+    assert (field.description, field.value, field.continuous_update) == ("color", "red", False)
+    assert pixels(picture).shape == (3, 6, 3) and (pixels(picture) == [255, 0, 0]).all()
+    field.value = "green"
+    assert message.value == "'green' is no color"
+    assert (pixels(picture) == [255, 0, 0]).all()  # the last picture stays
+    field.value = "blue"
+    assert message.value == "" and (pixels(picture) == [0, 0, 255]).all()
+    slider.value = 2  # what is above 1 is cut off
+    assert (pixels(picture) == [0, 0, 255]).all()
+    button.click()
+    assert (field.value, slider.value) == ("red", 1)
+    assert (pixels(picture) == [255, 0, 0]).all()
+
+
+FRAMES = [np.full((6, 8, 3), level, dtype=np.uint8) for level in (0, 90, 180, 250)]
+
+
+def test_an_animation_plays_and_has_a_picture_where_nothing_plays(shown):
+    widgets.animation(FRAMES, caption="A square that becomes white.", milliseconds=50)
+    (picture, _), (text, _) = shown
+    assert text.data == "*A square that becomes white.*"
+    assert picture.format == "png"
+    with Image.open(io.BytesIO(picture.data)) as stored:
+        assert stored.is_animated and stored.info["loop"] == 0
+        assert stored.info["default_image"] and stored.n_frames == 5  # and the four frames
+        levels, durations = [], []
+        for i in range(5):
+            stored.seek(i)
+            levels.append(int(np.asarray(stored.convert("RGB"))[3, 3, 0]))
+            durations.append(stored.info.get("duration"))
+    assert levels == pytest.approx([250, 0, 90, 180, 250], abs=4)
+    assert durations[1:] == [50, 50, 50, 500]
+
+
+@pytest.mark.parametrize(
+    ("frames", "sentence"),
+    [
+        ([], "an animation needs two frames or more, not 0"),
+        (FRAMES[:1], "an animation needs two frames or more, not 1"),
+        ([FRAMES[0], FRAMES[0][:3]], r"frames must be uint8 .* not uint8 \(3, 8, 3\)"),
+        ([FRAMES[0] / 255] * 2, r"frames must be uint8 .* not float64 \(6, 8, 3\)"),
+        ([FRAMES[0][..., 0]] * 2, r"frames must be uint8 .* not uint8 \(6, 8\)"),
+    ],
+)
+def test_an_animation_refuses_other_frames(shown, frames, sentence):
+    with pytest.raises(ValueError, match=f"^{sentence}$"):
+        widgets.animation(frames, caption="What there is to see.")
+    with pytest.raises(ValueError, match=r"^an animation needs a caption"):
+        widgets.animation(FRAMES, caption="too short")
+    assert shown == []
+
+
+def test_a_figure_becomes_a_frame():
+    plt.figure(figsize=(2, 1), dpi=50, facecolor="red")
+    made = widgets.frame()
+    assert made.shape == (50, 100, 3) and made.dtype == np.uint8
+    assert (made[0, 0] == [255, 0, 0]).all()
+    assert plt.get_fignums() == []
 
 
 def test_sliders_take_tensors(shown):

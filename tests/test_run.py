@@ -258,3 +258,11 @@ def test_a_smaller_picture_keeps_its_colors():
     found = np.asarray(Image.open(io.BytesIO(base64.b64decode(smaller))).convert("RGB"))
     off = np.abs(found.astype(int) - colors).max(axis=2)
     assert (off > 40).mean() < 0.001  # a median cut alone: 0.003, among them the yellow shapes
+
+
+def test_an_animation_is_stored_as_it_is():
+    file = io.BytesIO()
+    frames = [Image.new("RGB", (40, 40), color) for color in ("red", "green", "blue")]
+    frames[0].save(file, "png", save_all=True, append_images=frames[1:])
+    png = base64.b64encode(file.getvalue()).decode()
+    assert run.smaller(png) == png
