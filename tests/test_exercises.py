@@ -114,6 +114,7 @@ def test_noise_must_be_drawn_on_the_device_of_mu(notebook, monkeypatch):
     if not torch.cuda.is_available():  # a device without values stands for the GPU
         monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
         monkeypatch.setattr(torch.cuda, "device_count", lambda: 0)
+        (torch.ones(1).to("meta") * 2 + 1).exp()  # its first use takes seconds
         monkeypatch.setattr(torch.Tensor, "cuda", lambda tensor: tensor.to("meta"))
     body = "return mu + torch.exp(log_var / 2) * torch."
     said = message(notebook.answer("vae.reparameterize", body + "randn(mu.shape)"))

@@ -9,6 +9,7 @@ import argparse
 import base64
 import io
 import json
+import logging
 import os
 import platform
 import re
@@ -163,6 +164,8 @@ def execute(lesson: Path, seed: int | None) -> tuple[nbformat.NotebookNode, dict
                 result |= _report(client)
         except KeyboardInterrupt:
             error = "interrupted"
+            # The task that watched the kernel finds it dead; nobody is left to hear of that.
+            logging.getLogger("asyncio").setLevel(logging.CRITICAL)
         except RuntimeError as reason:
             error = f"the kernel failed: {reason}"
         rows = claims.read_text(encoding="utf-8").splitlines() if claims.exists() else []
