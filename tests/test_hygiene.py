@@ -25,6 +25,7 @@ from IPython.core.inputtransformer2 import TransformerManager
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_output, reads_json
 from nbformat.validator import iter_validate
 
+from helpers import metrics
 from helpers.exercises import engine
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -40,10 +41,10 @@ CODE_CELLS: dict[str, int] = {
     "00_start_here": 8,
     "day1_foundations_vae/01_generative_vs_discriminative": 101,
     "day1_foundations_vae/02_deep_learning_primer": 111,
-    "day1_foundations_vae/03_probability_and_latents": 85,
+    "day1_foundations_vae/03_probability_and_latents": 88,
     "day1_foundations_vae/04_early_generative_nets": 88,
     "day1_foundations_vae/05_autoencoders": 100,
-    "day1_foundations_vae/06_variational_autoencoders": 100,
+    "day1_foundations_vae/06_variational_autoencoders": 103,
     "day1_foundations_vae/07_discrete_latents": 69,
     "day2_gans_transformers/01_gans": 0,
     "day2_gans_transformers/02_better_gans": 0,
@@ -567,15 +568,7 @@ def test_a_large_repository_is_refused(sizes, message):
     assert any(message in problem for problem in repository_problems(sizes))
 
 
-@pytest.mark.parametrize("day", ["day1_foundations_vae"])
-def test_a_cheat_sheet_runs_and_is_right(day):
-    text = (ROOT / "notebooks" / day / "cheatsheet.md").read_text(encoding="utf-8")
-    found: dict[str, Any] = {}
-    with torch.random.fork_rng():
-        torch.manual_seed(0)
-        for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            exec(compile(block, "cheatsheet.md", "exec"), found)
-    # What the lines compute, against a second way to compute it
+def names_of_day1(found: dict[str, Any]) -> None:
     weights = found["log_weight"].double().exp()
     assert found["effective"].item() == pytest.approx(
         (weights.sum() ** 2 / (weights**2).sum()).item()
@@ -587,6 +580,61 @@ def test_a_cheat_sheet_runs_and_is_right(day):
     by_library = torch.distributions.kl_divergence(normals[1], normals[0]).sum(dim=1)
     torch.testing.assert_close(found["kl"], by_library)
     assert 1 <= found["perplexity"] <= 64
+
+
+def names_of_day2(found: dict[str, Any]) -> None:
+    from diffusers import DDIMScheduler, DDPMScheduler, FlowMatchEulerDiscreteScheduler
+
+    logits, labels = torch.cat([found["real_logits"], found["fake_logits"]]), torch.ones(16)
+    labels[8:] = 0
+    bce = torch.nn.functional.binary_cross_entropy_with_logits
+    torch.testing.assert_close(found["d_loss"], 2 * bce(logits, labels))
+    torch.testing.assert_close(found["g_loss"], bce(found["fake_logits"], torch.ones(8)))
+    a, b = found["a"], found["b"]
+    assert found["frechet"].item() == pytest.approx(metrics.frechet_distance(a, b))
+    measured = (found["precision"].item(), found["recall"].item())
+    assert measured == metrics.precision_recall(a, b)
+    assert found["covered"].item() == metrics.coverage(a, b)
+    alone = torch.nn.functional.conv2d(found["x"][1:2], found["modulated"][1], padding=1)
+    torch.testing.assert_close(found["y"][1:2], alone)
+    torch.testing.assert_close(found["modulated"].square().sum(dim=(2, 3, 4)), torch.ones(4, 16))
+
+    kept = dict(trained_betas=found["betas"].numpy(), clip_sample=False)
+    kept["num_train_timesteps"] = found["T"]
+    t, xt, eps = found["t"], found["xt"], found["eps"]
+    by_library = DDPMScheduler(**kept).add_noise(found["x0"], eps, torch.tensor([t]))
+    torch.testing.assert_close(xt, by_library)
+    scheduler = DDIMScheduler(**kept)
+    scheduler.set_timesteps(found["T"])
+    torch.testing.assert_close(found["ddim"], scheduler.step(eps, t, xt).prev_sample)
+    scheduler = DDPMScheduler(**kept)
+    scheduler.set_timesteps(found["T"])
+    drawn = [scheduler.step(eps, t, xt).prev_sample for _ in range(2_000)]
+    spread = found["variance"].sqrt().item()
+    torch.testing.assert_close(torch.stack(drawn).mean(0), found["mean"], rtol=0, atol=spread / 8)
+    assert torch.stack(drawn).std(0).mean().item() == pytest.approx(spread, rel=0.01)
+    torch.testing.assert_close(found["clean"], found["x0"])
+    flow = FlowMatchEulerDiscreteScheduler()
+    flow.set_timesteps(sigmas=[found["s"], found["s"] - found["step"]])
+    v = eps - found["x0"]
+    on_the_way = flow.step(v, flow.timesteps[0], found["on_the_way"]).prev_sample
+    torch.testing.assert_close(found["next_x"], on_the_way, rtol=1e-6, atol=1e-6)
+
+
+@pytest.mark.parametrize(
+    ("day", "check"),
+    [("day1_foundations_vae", names_of_day1), ("day2_gans_transformers", names_of_day2)],
+    ids=["day1", "day2"],
+)
+def test_a_cheat_sheet_runs_and_is_right(day, check):
+    """What its lines compute, against a second way to compute it."""
+    text = (ROOT / "notebooks" / day / "cheatsheet.md").read_text(encoding="utf-8")
+    found: dict[str, Any] = {}
+    with torch.random.fork_rng():
+        torch.manual_seed(0)
+        for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+            exec(compile(block, "cheatsheet.md", "exec"), found)
+        check(found)
     assert not (problems := list(check_prose(SimpleNamespace(texts=[text], outputs=[])))), problems
 
 
