@@ -19,6 +19,7 @@ ANSWERS: dict[str, Answers] = {
         wrong={
             "return (gradients.norm() - 1) ** 2": "one norm for the whole batch",
             "return ((gradients.norm(dim=-1) - 1) ** 2).mean()": "over the last dimension only",
+            "return ((gradients.norm(dim=1) - 1) ** 2).mean()": "of (B, 8, 8) leaves (B, 8)",
             "return ((gradients**2).flatten(1).sum(1) - 1).pow(2).mean()": "the squared norm with",
             "return gradients.flatten(1).norm(dim=1).pow(2).mean()": "The 1 is missing",
             "return (gradients.flatten(1).norm(dim=1) - 1).mean()": "The square is missing",
@@ -50,6 +51,12 @@ ANSWERS: dict[str, Answers] = {
                 u = weight @ v
             return u @ weight @ v
             """: "Neither vector is divided by its length",
+            """
+            for _ in range(steps):
+                v = weight.T @ u / u.norm()
+                u = weight @ v / v.norm()
+            return u @ weight @ v
+            """: "not of the vector you began with",
             "return weight.norm()": "This is the Frobenius norm",
             "return torch.linalg.svdvals(weight)[0]": "This is the exact largest singular value",
             """
@@ -101,6 +108,11 @@ ANSWERS: dict[str, Answers] = {
             return ((mean_a - mean_b) ** 2).sum() + traces - 2 * roots.sum()
             """: "has no root: clamp(min=0) first",
             """
+            roots = torch.linalg.eigvals(covariance_a @ covariance_b).real.clamp(min=0).sqrt()
+            traces = (covariance_a + covariance_b).sum()
+            return ((mean_a - mean_b) ** 2).sum() + traces - 2 * roots.sum()
+            """: "The trace is the diagonal",
+            """
             roots = torch.linalg.eigvalsh(covariance_a @ covariance_b).clamp(min=0).sqrt()
             traces = (covariance_a + covariance_b).trace()
             return ((mean_a - mean_b) ** 2).sum() + traces - 2 * roots.sum()
@@ -147,6 +159,12 @@ ANSWERS: dict[str, Answers] = {
             precision = (drawn_to_real <= real).any(dim=1).double().mean()
             return precision, (drawn_to_real <= real).any(dim=0).double().mean()
             """: "The recall here is coverage",
+            """
+            real = among_real.kthvalue(k + 1, dim=1).values
+            drawn = among_drawn.kthvalue(k + 1, dim=1).values
+            precision = (drawn_to_real <= real).any(1).float().mean()
+            return precision, (drawn_to_real <= drawn[:, None]).any(0).float().mean()
+            """: "The numbers are right, but float32",
             """
             real = among_real.kthvalue(k + 1, dim=1).values
             return (drawn_to_real <= real).any(dim=1).double().mean()

@@ -1,6 +1,7 @@
 """Exercises of Day 2: references, inputs, mistakes and hints. How to read it: see day1.py."""
 
 import math
+from functools import partial
 
 import numpy as np
 import torch
@@ -48,6 +49,10 @@ define(
         ("norm(dim=1)", "norm(dim=0)"),
         "This takes the norm over the last dimension only. A picture has more than one: "
         "flatten(1) first.": ("gradients.flatten(1).norm(dim=1)", "gradients.norm(dim=-1)"),
+        "A picture has more than one dimension: norm(dim=1) of (B, 8, 8) leaves (B, 8). flatten(1) "
+        "first.": ("gradients.flatten(1).norm(dim=1)", "gradients.norm(dim=1)"),
+        "This squares too early: the norm, then minus 1, then the square.":
+        ("(norms - 1).square()", "(norms.square() - 1)"),
         "This compares the squared norm with 1. Take the root first: the norm, then minus 1, then "
         "the square.": ("norm(dim=1)", "square().sum(dim=1)"),
         "The 1 is missing: this pulls the slope to 0, as R1 does. WGAN-GP wants a norm of 1.":
@@ -99,13 +104,15 @@ define(
         ("v = v / v.norm()", "v = v"),
         "u is not divided by its length, so this is the square of the estimate.":
         ("u = u / u.norm()", "u = u"),
+        "Divide by the length of the product, not of the vector you began with.":
+        lambda weight, u, steps: _rounds(weight, u, steps, lambda x, old: x / old.norm()),
         "Neither vector is divided by its length. Without that they grow at every round.":
-        lambda weight, u, steps: _rounds(weight, u, steps, lambda x: x),
+        lambda weight, u, steps: _rounds(weight, u, steps, lambda x, _: x),
         "The vectors are divided by the square of their length: .norm(), not a sum of squares.":
-        lambda weight, u, steps: _rounds(weight, u, steps, lambda x: x / x.square().sum()),
+        lambda weight, u, steps: _rounds(weight, u, steps, lambda x, _: x / (x @ x)),
         "The vectors are divided by the sum of their absolute values. Their length is .norm(), the "
         "root of the sum of squares.":
-        lambda weight, u, steps: _rounds(weight, u, steps, lambda x: x / x.abs().sum()),
+        lambda weight, u, steps: _rounds(weight, u, steps, lambda x, _: x / x.abs().sum()),
         "This is the Frobenius norm, the root of all squared entries. It is larger: it adds up all "
         "singular values.": lambda weight, u, steps: weight.norm(),
         "This is the exact largest singular value. Asked for is what the given number of rounds "
@@ -126,8 +133,8 @@ define(
 
 def _rounds(weight, u, steps, scale):
     for _ in range(steps):
-        v = scale(weight.T @ u)
-        u = scale(weight @ v)
+        v = scale(weight.T @ u, u)
+        u = scale(weight @ v, v)
     return u @ weight @ v
 
 
@@ -160,6 +167,8 @@ define(
         (_normal(3).double(), _flat(3, 9, 1), _normal(3, seed=2).double(), _flat(3, 9, 3)),
         (_normal(4).double(), _flat(4, 9, 4), _normal(4).double(), _flat(4, 9, 5)),
         (_normal(6).double(), _flat(6, 3, 6), _normal(6, seed=7).double(), _flat(6, 4, 8)),
+        (_normal(3).double(), torch.diag(torch.tensor([1, 2, -1e-9]).double()),
+         _normal(3).double(), torch.eye(3).double()),  # one eigenvalue rounded below 0
     ],
     mistakes={
         "The distance of the means must be squared.":
@@ -174,6 +183,8 @@ define(
         "The term with the root is missing.": (" - 2 * root_trace", ""),
         "The traces of the two covariances are missing.":
         (" + covariance_a.trace() + covariance_b.trace()", ""),
+        "This adds up all entries of the covariances. The trace is the diagonal: .trace().":
+        ("covariance_a.trace() + covariance_b.trace()", "covariance_a.sum() + covariance_b.sum()"),
         "The trace of C_b is missing.": (" + covariance_b.trace()", ""),
         "The trace of C_a is missing.": (" + covariance_a.trace()", ""),
         "This takes the root of each entry of C_a C_b. The root of a matrix is another thing: its "
@@ -209,7 +220,8 @@ def precision_recall(among_real, among_drawn, drawn_to_real, k):
 
 def _three_tables(n: int, m: int, k: int, width: float, seed: int) -> tuple:
     real, drawn = _normal(n, 2, seed=seed).double(), width * _normal(m, 2, seed=seed + 1).double()
-    return torch.cdist(real, real), torch.cdist(drawn, drawn), torch.cdist(drawn, real), k
+    exact = partial(torch.cdist, compute_mode="donot_use_mm_for_euclid_dist")
+    return exact(real, real), exact(drawn, drawn), exact(drawn, real), k
 
 
 define(
@@ -249,6 +261,12 @@ define(
         "One ball is enough: any(…), not all(…).": lambda r, d, x, k: (
             (x <= r.kthvalue(k + 1).values).all(dim=1).double().mean(),
             (x <= d.kthvalue(k + 1).values[:, None]).all(dim=0).double().mean()),
+        "`any` runs along the wrong axis. Rows are drawn samples, columns real ones: any(dim=1) "
+        "has one answer for each drawn sample.": lambda r, d, x, k: (
+            (x <= r.kthvalue(k + 1).values).any(dim=0).double().mean(),
+            (x <= d.kthvalue(k + 1).values[:, None]).any(dim=1).double().mean()),
+        "The numbers are right, but float32. Asked for is float64: .double().mean().":
+        lambda *given: tuple(share.float() for share in precision_recall(*given)),
         "This averages over all pairs. First ask each sample whether any ball holds it, then "
         "average.": lambda r, d, x, k: (
             (x <= r.kthvalue(k + 1).values).double().mean(),
