@@ -7,8 +7,170 @@ ANSWERS: dict[str, Answers] = {
     #
     #
     # ------------------------------------------------------------ 02 better_gans
-    #
-    #
+    "better_gans.gradient_penalty": Answers(
+        right=[
+            "return ((gradients.flatten(1).square().sum(1).sqrt() - 1) ** 2).mean()",
+            "return torch.stack([(g.norm() - 1) ** 2 for g in gradients]).mean()",
+            """
+            norms = torch.linalg.vector_norm(gradients, dim=tuple(range(1, gradients.ndim)))
+            return torch.nn.functional.mse_loss(norms, torch.ones_like(norms))
+            """,
+        ],
+        wrong={
+            "return (gradients.norm() - 1) ** 2": "one norm for the whole batch",
+            "return ((gradients.norm(dim=-1) - 1) ** 2).mean()": "over the last dimension only",
+            "return ((gradients.norm(dim=1) - 1) ** 2).mean()": "of (B, 8, 8) leaves (B, 8)",
+            "return ((gradients**2).flatten(1).sum(1) - 1).pow(2).mean()": "the squared norm with",
+            "return gradients.flatten(1).norm(dim=1).pow(2).mean()": "The 1 is missing",
+            "return (gradients.flatten(1).norm(dim=1) - 1).mean()": "The square is missing",
+            "return (gradients.flatten(1).norm(dim=1).mean() - 1) ** 2": "This squares the mean",
+            "return ((gradients.flatten(1).norm(dim=1) - 1) ** 2).sum()": "sums over the batch",
+            "return (gradients.flatten(1).norm(dim=1) - 1) ** 2": "mean over the batch is missing",
+        },
+    ),
+    "better_gans.spectral_norm": Answers(
+        right=[
+            """
+            for _ in range(steps):
+                v = torch.nn.functional.normalize(weight.T @ u, dim=0)
+                u = torch.nn.functional.normalize(weight @ v, dim=0)
+            return torch.dot(u, weight.mv(v))
+            """,
+            """
+            for _ in range(steps):
+                v = (u @ weight) / (u @ weight).norm()
+                length = (weight @ v).norm()
+                u = weight @ v / length
+            return length
+            """,
+        ],
+        wrong={
+            """
+            for _ in range(steps):
+                v = weight.T @ u
+                u = weight @ v
+            return u @ weight @ v
+            """: "Neither vector is divided by its length",
+            """
+            for _ in range(steps):
+                v = weight.T @ u / u.norm()
+                u = weight @ v / v.norm()
+            return u @ weight @ v
+            """: "not of the vector you began with",
+            "return weight.norm()": "This is the Frobenius norm",
+            "return torch.linalg.svdvals(weight)[0]": "This is the exact largest singular value",
+            """
+            for _ in range(steps):
+                v = weight.T @ u
+                v = v / v.norm()
+                u = weight @ v
+                u = u / u.norm()
+            return weight / (u @ weight @ v)
+            """: "This is the normalized matrix",
+            """
+            for _ in range(steps):
+                v = weight.T @ u
+                v = v / v.norm()
+                u = weight @ v
+            return u @ weight @ v
+            """: "u is not divided by its length",
+        },
+    ),
+    "better_gans.frechet": Answers(
+        right=[
+            """
+            roots = torch.linalg.eigvals(covariance_a @ covariance_b).real.clamp(min=0) ** 0.5
+            apart = mean_a - mean_b
+            return apart @ apart + torch.trace(covariance_a + covariance_b) - 2 * roots.sum()
+            """,
+            """
+            values, vectors = torch.linalg.eigh(covariance_a)
+            root = vectors * values.clamp(min=0).sqrt() @ vectors.T
+            inner = torch.linalg.eigvalsh(root @ covariance_b @ root).clamp(min=0).sqrt().sum()
+            traces = covariance_a.diagonal().sum() + covariance_b.diagonal().sum()
+            return ((mean_a - mean_b) ** 2).sum() + traces - 2 * inner
+            """,
+        ],
+        wrong={
+            """
+            roots = torch.linalg.eigvals(covariance_a @ covariance_b).real.clamp(min=0).sqrt()
+            traces = (covariance_a + covariance_b).trace()
+            return (mean_a - mean_b).norm() + traces - 2 * roots.sum()
+            """: "The distance of the means must be squared",
+            """
+            roots = torch.linalg.eigvals(covariance_a @ covariance_b).real.clamp(min=0).sqrt()
+            traces = (covariance_a + covariance_b).trace()
+            return ((mean_a - mean_b) ** 2).sum() + traces - roots.sum()
+            """: "The factor 2 before the root is missing",
+            """
+            roots = torch.linalg.eigvals(covariance_a @ covariance_b).real.sqrt()
+            traces = (covariance_a + covariance_b).trace()
+            return ((mean_a - mean_b) ** 2).sum() + traces - 2 * roots.sum()
+            """: "has no root: clamp(min=0) first",
+            """
+            roots = torch.linalg.eigvals(covariance_a @ covariance_b).real.clamp(min=0).sqrt()
+            traces = (covariance_a + covariance_b).sum()
+            return ((mean_a - mean_b) ** 2).sum() + traces - 2 * roots.sum()
+            """: "The trace is the diagonal",
+            """
+            roots = torch.linalg.eigvalsh(covariance_a @ covariance_b).clamp(min=0).sqrt()
+            traces = (covariance_a + covariance_b).trace()
+            return ((mean_a - mean_b) ** 2).sum() + traces - 2 * roots.sum()
+            """: "eigvalsh reads it wrong",
+            """
+            apart = mean_a - mean_b
+            return apart @ apart + (covariance_a + covariance_b).trace()
+            """: "The term with the root is missing",
+        },
+    ),
+    "better_gans.precision_recall": Answers(
+        right=[
+            """
+            real = among_real.sort(dim=1).values[:, k]
+            drawn = among_drawn.sort(dim=1).values[:, k]
+            return (
+                (drawn_to_real <= real[None]).any(1).double().mean(),
+                (drawn_to_real.T <= drawn).any(1).double().mean(),
+            )
+            """,
+            """
+            real = among_real.topk(k + 1, largest=False).values.amax(dim=1)
+            drawn = among_drawn.topk(k + 1, largest=False).values.amax(dim=1)
+            good = ((drawn_to_real - real).amin(dim=1) <= 0).double()
+            reached = ((drawn_to_real - drawn[:, None]).amin(dim=0) <= 0).double()
+            return good.mean(), reached.mean()
+            """,
+        ],
+        wrong={
+            """
+            real = among_real.kthvalue(k, dim=1).values
+            drawn = among_drawn.kthvalue(k, dim=1).values
+            precision = (drawn_to_real <= real).any(dim=1).double().mean()
+            return precision, (drawn_to_real <= drawn[:, None]).any(dim=0).double().mean()
+            """: "The radius reaches the (k − 1)-th other sample",
+            """
+            real = among_real.kthvalue(k + 1, dim=1).values
+            drawn = among_drawn.kthvalue(k + 1, dim=1).values
+            precision = (drawn_to_real <= real).any(dim=1).double().mean()
+            return (drawn_to_real <= drawn[:, None]).any(dim=0).double().mean(), precision
+            """: "in each other's place",
+            """
+            real = among_real.kthvalue(k + 1, dim=1).values
+            precision = (drawn_to_real <= real).any(dim=1).double().mean()
+            return precision, (drawn_to_real <= real).any(dim=0).double().mean()
+            """: "The recall here is coverage",
+            """
+            real = among_real.kthvalue(k + 1, dim=1).values
+            drawn = among_drawn.kthvalue(k + 1, dim=1).values
+            precision = (drawn_to_real <= real).any(1).float().mean()
+            return precision, (drawn_to_real <= drawn[:, None]).any(0).float().mean()
+            """: "The numbers are right, but float32",
+            """
+            real = among_real.kthvalue(k + 1, dim=1).values
+            return (drawn_to_real <= real).any(dim=1).double().mean()
+            """: "Only precision is returned",
+        },
+    ),
     # ------------------------------------------------------------ 03 style_and_cycles
     #
     #
