@@ -68,6 +68,16 @@ ANSWERS: dict[str, Answers] = {
             return (alpha_bar_before * (1 - a) * x0
                     + a**0.5 * (1 - alpha_bar_before) * x_t) / (1 - alpha_bar)
             """: "root of ᾱ_before in front of x0",
+            """
+            first = alpha_bar_before**0.5 * (1 - alpha_bar) * x0
+            second = alpha_bar**0.5 * (1 - alpha_bar_before) * x_t
+            return (first + second) / (1 - alpha_bar)
+            """: "α has no bar",
+            """
+            a = alpha_bar_before / alpha_bar
+            first = alpha_bar_before**0.5 * (1 - a) * x0
+            return (first + a**0.5 * (1 - alpha_bar_before) * x_t) / (1 - alpha_bar)
+            """: "upside down",
         },
     ),
     "diffusion.ddim_step": Answers(
@@ -95,6 +105,11 @@ ANSWERS: dict[str, Answers] = {
             return alpha_bar_before**0.5 * x0 + (1 - alpha_bar_before) ** 0.5 * eps
             """: "division by √(1 − ᾱ) is missing",
             "return (x_t - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5": "This is the noise ε",
+            "return alpha_bar_before**0.5 * x0 + (1 - alpha_bar_before) ** 0.5 * x_t": "x_t is not the noise",
+            """
+            eps = (x_t - (1 - alpha_bar) ** 0.5 * x0) / alpha_bar**0.5
+            return alpha_bar_before**0.5 * x0 + (1 - alpha_bar_before) ** 0.5 * eps
+            """: "have changed places",
         },
     ),
     "diffusion.guided": Answers(

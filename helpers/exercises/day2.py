@@ -42,7 +42,7 @@ define(
     hints=[
         "Two terms: a share of the picture and a share of the noise.",
         "The shares of variance are ᾱ and 1 − ᾱ; the factors are their square roots.",
-        "alpha_bar may be a tensor: alpha_bar.sqrt() or alpha_bar**0.5.",
+        "alpha_bar is a tensor: alpha_bar.sqrt() or alpha_bar**0.5.",
     ],
     cases=lambda: [
         (_normal(3, 4, 4), _normal(3, 4, 4, seed=1), torch.tensor(0.3)),
@@ -114,6 +114,10 @@ define(
         ("of_x_t = alpha**0.5", "of_x_t = alpha_bar**0.5"),
         "The factor of x_t has α without bar twice: 1 − ᾱ_before belongs there.":
         ("alpha**0.5 * (1 - alpha_bar_before)", "alpha**0.5 * (1 - alpha)"),
+        "α has no bar: α = ᾱ / ᾱ_before, in both factors.":
+        lambda x_t, x0, a, b: (b**0.5 * (1 - a) * x0 + a**0.5 * (1 - b) * x_t) / (1 - a),
+        "α is upside down: it is ᾱ / ᾱ_before, below 1.":
+        ("alpha = alpha_bar / alpha_bar_before", "alpha = alpha_bar_before / alpha_bar"),
         "The division by 1 − ᾱ is missing.":
         lambda x_t, x0, after, before: posterior_mean(x_t, x0, after, before) * (1 - after),
         "This divides by 1 − ᾱ_before. Divide by 1 − ᾱ, the noise in x_t.":
@@ -159,6 +163,12 @@ define(
         ("(1 - alpha_bar_before) ** 0.5 * eps", "(1 - alpha_bar_before) * eps"),
         "The root of ᾱ_before in front of x0 is missing.":
         ("alpha_bar_before**0.5", "alpha_bar_before"),
+        "x_t is not the noise: solve x_t = √ᾱ x0 + √(1 − ᾱ) ε for ε first.":
+        lambda x_t, x0, a, b: b**0.5 * x0 + (1 - b) ** 0.5 * x_t,
+        "√ᾱ and √(1 − ᾱ) have changed places where the noise is solved for.":
+        lambda x_t, x0, a, b: (
+            b**0.5 * x0 + (1 - b) ** 0.5 * (x_t - (1 - a) ** 0.5 * x0) / a**0.5
+        ),
         "This is the mean of DDPM's step, which loses a part of the noise. Keep all of it.":
         posterior_mean,
         "This is the noise ε. Go on: put x0 and ε together at the earlier time.":
