@@ -49,7 +49,7 @@ CODE_CELLS: dict[str, int] = {
     "day2_gans_transformers/01_gans": 0,
     "day2_gans_transformers/02_better_gans": 82,
     "day2_gans_transformers/03_style_and_cycles": 0,
-    "day2_gans_transformers/04_diffusion": 0,
+    "day2_gans_transformers/04_diffusion": 116,
 }
 
 TAGS = {"nbval-ignore-output", "nbval-check-output", "hide-input"}  # and picture:NAME
