@@ -47,7 +47,8 @@ ANSWERS: dict[str, Answers] = {
     "style.mix": Answers(
         right=[
             """
-            table = (torch.arange(layers)[None] < crossover.view(-1, 1)).unsqueeze(2)
+            numbers = torch.arange(layers, device=crossover.device)
+            table = (numbers[None] < crossover.view(-1, 1)).unsqueeze(2)
             return w_coarse.unsqueeze(1) * table + w_fine.unsqueeze(1) * ~table
             """,
             """

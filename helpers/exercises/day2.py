@@ -80,7 +80,7 @@ define(
 
 
 def mix(w_coarse, w_fine, crossover, layers):
-    first = torch.arange(layers, device=w_coarse.device) < crossover[:, None]
+    first = torch.arange(layers, device=crossover.device) < crossover[:, None]
     return torch.where(first[:, :, None], w_coarse[:, None], w_fine[:, None])
 
 
@@ -90,8 +90,10 @@ define(
     minutes=6,
     level="easy",
     hints=[
-        "torch.arange(layers) numbers the layers. Layer l is coarse if l < crossover.",
-        "torch.arange(layers) < crossover[:, None] is a table (B, layers): a row for each picture.",
+        "torch.arange(layers, device=crossover.device) numbers the layers, on the device of the "
+        "inputs. Layer l is coarse if l < crossover.",
+        "With these numbers, numbers < crossover[:, None] is a table (B, layers): a row for each "
+        "picture.",
         "torch.where(table[:, :, None], w_coarse[:, None], w_fine[:, None]) spreads it over D.",
     ],
     cases=lambda: [
