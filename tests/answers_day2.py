@@ -13,6 +13,7 @@ ANSWERS: dict[str, Answers] = {
     "gan.optimal_discriminator": Answers(
         right=[
             "return (log_p - log_q).sigmoid()",
+            "return 1 / (1 + torch.exp(log_q - log_p))",
             "return torch.exp(log_p - torch.logaddexp(log_p, log_q))",
             "return torch.stack([log_p, log_q]).softmax(dim=0)[0]",
         ],
@@ -23,6 +24,8 @@ ANSWERS: dict[str, Answers] = {
             "return (log_p - log_q).exp()": "the density ratio p / q",
             "return log_p - torch.logaddexp(log_p, log_q)": "This is log D*",
             "return log_p / (log_p + log_q)": "not densities",
+            "p, q = log_p.exp(), log_q.exp()\nreturn p / (p + q + 1e-8)": "hides the 0 / 0",
+            "return torch.exp(log_p - (log_p + log_q))": "is not log p + log q",
             "return torch.sigmoid(log_p)": "looks at log p alone",
             "return (log_p - log_q).tanh()": "runs from −1 to 1",
         },
@@ -36,7 +39,21 @@ ANSWERS: dict[str, Answers] = {
         ],
         wrong={
             "r, f = torch.sigmoid(real_logits), torch.sigmoid(fake_logits)\n"
-            "return -torch.log(r).mean() - torch.log(1 - f).mean()": "log of 0 appeared",
+            "return -torch.log(r).mean() - torch.log(1 - f).mean()": "its log is infinite",
+            "r, f = torch.sigmoid(real_logits), torch.sigmoid(fake_logits)\n"
+            "return -torch.log(r + 1e-8).mean() - torch.log(1 - f + 1e-8).mean()":
+            "hides the overflow",
+            f"{FUNCTIONS}return softplus(-real_logits).mean() - softplus(fake_logits).mean()":
+            "The sign of the fakes' term",
+            f"{FUNCTIONS}r, f = logsigmoid(real_logits), logsigmoid(fake_logits)\n"
+            "return -r.mean() - (1 - f).mean()":
+            "not 1 − log D",
+            "return -torch.log(real_logits).mean() - torch.log(1 - fake_logits).mean()":
+            "not probabilities",
+            "a, b = (1 + torch.exp(-real_logits)).log(), (1 + torch.exp(fake_logits)).log()\n"
+            "return a.mean() + b.mean()": "its log is infinite",
+            f"{FUNCTIONS}return softplus(-real_logits) + softplus(fake_logits)":
+            "One number is asked for",
             f"{FUNCTIONS}return softplus(real_logits).mean() + softplus(-fake_logits).mean()":
             "in each other's place",
             f"{FUNCTIONS}return softplus(-real_logits).mean() + softplus(-fake_logits).mean()":
@@ -60,7 +77,9 @@ ANSWERS: dict[str, Answers] = {
             f"{FUNCTIONS}return logsigmoid(-fake_logits).mean()": "This is the minimax loss",
             f"{FUNCTIONS}return softplus(fake_logits).mean()": "easier to find out",
             f"{FUNCTIONS}return logsigmoid(fake_logits).mean()": "This is log D",
-            "return -torch.log(torch.sigmoid(fake_logits)).mean()": "log of 0 appeared",
+            "return -torch.log(torch.sigmoid(fake_logits)).mean()": "its log is infinite",
+            "return -torch.log(torch.sigmoid(fake_logits) + 1e-8).mean()": "hides the overflow",
+            "return -torch.log(torch.sigmoid(fake_logits).mean())": "log of each first",
             "return -fake_logits.mean()": "a loss without a logarithm",
             f"{FUNCTIONS}return softplus(-fake_logits)": "One number for each fake",
         },
@@ -97,6 +116,11 @@ ANSWERS: dict[str, Answers] = {
             f"{NEAR}return (n >= share * len(samples)).sum().item(), near.sum().item()":
             "divide by N",
             f"{NEAR}return (n >= share * len(samples)).sum().item()": "is missing",
+            "n = torch.cdist(samples, centers) <= radius\n"
+            "return (n.float().mean(0) >= share).sum().item(), n.any(1).float().mean().item()":
+            "nearest center alone",
+            f"{NEAR}twice = (torch.cdist(samples, centers) <= radius).sum().item() / len(samples)\n"
+            "return (n >= share * len(samples)).sum().item(), twice": "counted twice",
         },
     ),
     # ------------------------------------------------------------ 02 better_gans

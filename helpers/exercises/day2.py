@@ -36,7 +36,6 @@ define(
         (torch.tensor([-800.0, -1500, -400, -2]), torch.tensor([-799.0, -1502, -2, -900])),
         (torch.tensor([90.0, 200.0, -1.0]), torch.tensor([92.0, 199.0, 150.0])),
     ],
-    gradients=True,
     mistakes={
         "exp of a log density of −800 is 0, and 0 / 0 is NaN. Stay in the logarithm: only the "
         "difference log p − log q is needed.":
@@ -52,6 +51,11 @@ define(
         ("log_p - log_q", "log_p + log_q"),
         "These are logarithms of densities, not densities: log p / (log p + log q) means nothing.":
         lambda log_p, log_q: log_p / (log_p + log_q),
+        "A small number added below the line hides the 0 / 0: far out, where p and q round to 0, "
+        "the answer is 0 whatever their ratio is. Stay in the logarithm.":
+        lambda log_p, log_q: log_p.exp() / (log_p.exp() + log_q.exp() + 1e-9),
+        "log(p + q) is not log p + log q. torch.logaddexp(log_p, log_q) is the logarithm of a sum.":
+        lambda log_p, log_q: torch.exp(log_p - (log_p + log_q)),
         "This looks at log p alone. Whether x is real depends on how often a fake would be there.":
         ("log_p - log_q", "log_p"),
         "This is 1 where p is greater and 0 elsewhere. D* also says how sure one can be.":
@@ -85,8 +89,8 @@ define(
     ],
     gradients=True,
     mistakes={
-        "log of 0 appeared: for large logits sigmoid rounds to 0 or 1. softplus (or logsigmoid) "
-        "stays finite.":
+        "For large logits sigmoid rounds to 0 or 1 and its log is infinite; exp(t) is infinite "
+        "from t = 89 on. softplus and logsigmoid stay finite.":
         lambda real, fake: -(real.sigmoid().log().mean() + (1 - fake.sigmoid()).log().mean()),
         "Real and fake are in each other's place: this rewards taking fakes for real.":
         lambda real, fake: F.softplus(real).mean() + F.softplus(-fake).mean(),
@@ -108,8 +112,25 @@ define(
         "The inputs are logits, any real numbers. These are treated as if they were logarithms of "
         "probabilities: apply the sigmoid (inside softplus) first.":
         lambda real, fake: -real.mean() + fake.mean(),
-        "Each loss is right, but keep them apart from the batch: take a mean over real and over "
-        "fake samples, then add.":
+        "A small number inside the log, or a clamp, hides the overflow: the loss and its gradient "
+        "stop growing there. Use softplus.":
+        lambda real, fake: -(real.sigmoid() + 1e-8).log().mean()
+        - (1 - fake.sigmoid() + 1e-8).log().mean(),
+        "binary_cross_entropy cuts the log off at −100, and its gradient dies there. Give the "
+        "logits to softplus.":
+        lambda real, fake: F.binary_cross_entropy(real.sigmoid(), torch.ones_like(real))
+        + F.binary_cross_entropy(fake.sigmoid(), torch.zeros_like(fake)),
+        "The sign of the fakes' term is wrong. Both terms are −log of something, and are added.":
+        (" + softplus(fake_logits)", " - softplus(fake_logits)"),
+        "log(1 − D) is not 1 − log D. As 1 − sigmoid(t) = sigmoid(−t), it is logsigmoid(−t).":
+        lambda real, fake: -F.logsigmoid(real).mean() - (1 - F.logsigmoid(fake)).mean(),
+        "The inputs are logits, not probabilities: the log of a negative number is NaN.":
+        lambda real, fake: -real.log().mean() - (1 - fake).log().mean(),
+        "One mean over all samples weighs both kinds by their numbers. Take a mean of each, then "
+        "add.":
+        lambda real, fake: 2 * torch.cat([F.softplus(-real), F.softplus(fake)]).mean(),
+        "One number is asked for: take the mean over real and the mean over fake samples, then "
+        "add them.":
         lambda real, fake: F.softplus(-real) + F.softplus(fake)
         if real.shape == fake.shape else F.softplus(-real).mean() + F.softplus(fake).mean(),
     },
@@ -144,8 +165,19 @@ define(
         ("softplus(-fake_logits)", "F.softplus(fake_logits)"),
         "This is log D, and minimizing it makes D small. Turn the sign.":
         ("softplus(-fake_logits)", "F.logsigmoid(fake_logits)"),
-        "log of 0 appeared: sigmoid(−300) rounds to 0. softplus (or logsigmoid) stays finite.":
+        "sigmoid(−300) rounds to 0 and its log is infinite; exp(300) is infinite. softplus and "
+        "logsigmoid stay finite.":
         lambda fake_logits: -fake_logits.sigmoid().log().mean(),
+        "A small number inside the log hides the overflow: the loss stops growing there, and so "
+        "does its gradient. Use softplus.":
+        lambda fake_logits: -(fake_logits.sigmoid() + 1e-8).log().mean(),
+        "binary_cross_entropy cuts the log off at −100, and its gradient dies there. Give the "
+        "logits to softplus.":
+        lambda fake_logits: F.binary_cross_entropy(
+            fake_logits.sigmoid(), torch.ones_like(fake_logits)
+        ),
+        "This is −log of the mean of D. Take the log of each first, then the mean.":
+        lambda fake_logits: -fake_logits.sigmoid().mean().log(),
         "This is the sum over the batch; take the mean.": (".mean()", ".sum()"),
         "This is the minus mean of the logits, a loss without a logarithm (lesson 02 meets it). "
         "Here the logit goes through −log sigmoid.":
@@ -178,7 +210,8 @@ define(
         "A mode counts if its count is at least share · N. `.item()` makes a Python number.",
     ],
     cases=lambda: [
-        (_normal(40, 2), _normal(5, 2, seed=1), 0.6, 0.1),
+        (_normal(40, 2, seed=6), _normal(5, 2, seed=1), 0.6, 0.1),
+        (torch.tensor([[0.1, 0.0]] * 4), torch.tensor([[0.0, 0], [1, 0]]), 2.0, 0.5),
         (torch.tensor([[0.0, 0], [0.1, 0], [0, 0.1], [3, 0], [9, 9], [9, 8], [0, 0.2], [0.2, 0]]),
          torch.tensor([[0.0, 0], [3, 0], [9, 9], [-5, 0]]), 0.5, 0.125),
         (torch.full((6, 2), 50.0), _normal(3, 2, seed=4), 1.0, 0.02),
@@ -204,6 +237,17 @@ define(
         ("samples)).sum()", "samples)).float().mean()"),
         "This is the share of samples that are far from every center. Count those within `radius`.":
         ("near.float()", "(~near).float()"),
+        "A sample belongs to its nearest center alone. This counts it for each center within "
+        "`radius`.":
+        lambda samples, centers, radius, share: (
+            lambda n: ((n.float().mean(0) >= share).sum().item(), n.any(1).float().mean().item())
+        )(torch.cdist(samples, centers) <= radius),
+        "Samples within `radius` of two centers are counted twice. Look at the nearest center "
+        "alone, or use (distances <= radius).any(dim=1).":
+        lambda samples, centers, radius, share: (
+            count_modes(samples, centers, radius, share)[0],
+            (torch.cdist(samples, centers) <= radius).sum().item() / len(samples),
+        ),
         "At least `share` means ≥: a mode with exactly that share counts.":
         ("counts >= share", "counts > share"),
         "The first result is right; the second, the share of samples within `radius`, is missing.":
