@@ -412,8 +412,6 @@ ANSWERS: dict[str, Answers] = {
         },
     ),
     # ------------------------------------------------------------ 04 diffusion
-<<<<<<< HEAD
-<<<<<<< HEAD
     "diffusion.noise": Answers(
         right=[
             "return alpha_bar**0.5 * x0 + (1 - alpha_bar) ** 0.5 * eps",
@@ -506,7 +504,8 @@ ANSWERS: dict[str, Answers] = {
             return alpha_bar_before**0.5 * x0 + (1 - alpha_bar_before) ** 0.5 * eps
             """: "division by √(1 − ᾱ) is missing",
             "return (x_t - alpha_bar**0.5 * x0) / (1 - alpha_bar) ** 0.5": "This is the noise ε",
-            "return alpha_bar_before**0.5 * x0 + (1 - alpha_bar_before) ** 0.5 * x_t": "x_t is not the noise",
+            "return alpha_bar_before**0.5 * x0 + (1 - alpha_bar_before) ** 0.5 * x_t":
+            "x_t is not the noise",
             """
             eps = (x_t - (1 - alpha_bar) ** 0.5 * x0) / alpha_bar**0.5
             return alpha_bar_before**0.5 * x0 + (1 - alpha_bar_before) ** 0.5 * eps
@@ -527,10 +526,4 @@ ANSWERS: dict[str, Answers] = {
             "return asked + weight * (free - asked)": "changed places",
         },
     ),
-}
-=======
 }  # fmt: skip
->>>>>>> d03
-=======
-}  # fmt: skip
->>>>>>> d01

@@ -1,13 +1,11 @@
 """Exercises of Day 2: references, inputs, mistakes and hints. How to read it: see day1.py."""
 
-import math
 from functools import partial
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 
-from helpers.exercises.engine import SEED, Refused, define, different_kind, gradients
+from helpers.exercises.engine import define
 
 
 def _normal(*shape: int, seed: int = 0) -> torch.Tensor:
