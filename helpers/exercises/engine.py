@@ -783,6 +783,8 @@ def _short(value: Any) -> str:
             return f"a tensor, {_describe(value)}"
         if isinstance(value, np.ndarray):
             return f"an array, {_describe(value)}"
+        if isinstance(value, types.FunctionType):  # its repr holds an address
+            return f"the function {value.__name__.lstrip('_')}"
         text = f"{value:.6g}" if isinstance(value, float) else _REPR.repr(value)
     except BaseException:  # an object of the student's own, with a broken __repr__ or __len__
         text = "an object that cannot be printed"
