@@ -48,7 +48,7 @@ CODE_CELLS: dict[str, int] = {
     "day1_foundations_vae/07_discrete_latents": 69,
     "day2_gans_transformers/01_gans": 67,
     "day2_gans_transformers/02_better_gans": 82,
-    "day2_gans_transformers/03_style_and_cycles": 72,
+    "day2_gans_transformers/03_style_and_cycles": 73,
     "day2_gans_transformers/04_diffusion": 116,
 }
 
