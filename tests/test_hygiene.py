@@ -615,8 +615,8 @@ def names_of_day2(found: dict[str, Any]) -> None:
     assert torch.stack(drawn).std(0).mean().item() == pytest.approx(spread, rel=0.01)
     torch.testing.assert_close(found["clean"], found["x0"])
     flow = FlowMatchEulerDiscreteScheduler()
-    flow.set_timesteps(sigmas=[found["s"], found["s"] - found["step"]])
-    v = eps - found["x0"]
+    flow.set_timesteps(sigmas=[1 - found["s"], 1 - found["s"] - found["step"]])
+    v = eps - found["x0"]  # σ = 1 − t runs the other way
     on_the_way = flow.step(v, flow.timesteps[0], found["on_the_way"]).prev_sample
     torch.testing.assert_close(found["next_x"], on_the_way, rtol=1e-6, atol=1e-6)
 
