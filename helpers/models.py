@@ -4,6 +4,7 @@ Each has a folder in data/models with its weights and its card: what it is, how 
 how good it is. `python -m tools.pretrain ROLE` trains it again.
 """
 
+from pathlib import Path
 from typing import NamedTuple
 
 import torch
@@ -104,10 +105,26 @@ class DigitJudge(nn.Module):
         return self.head(self.features(images))
 
 
-ROLES = {  # role -> its folder in data/models, and its class
+WEIGHTS = "model.safetensors"
+ROLES = {  # role -> its folder in data/models, and its class; None: as transformers saves models
     "digit judge": ("digit_judge", DigitJudge),
     "shape judge": ("shape_judge", ShapeJudge),
+    "storyteller": ("storyteller", None),
 }
+
+
+def folder(role: str) -> Path:
+    """The folder in data/models of the model that plays `role`, with its weights and its card.
+
+    For the storyteller it is what `from_pretrained` of transformers takes, for the tokenizer, too.
+    Errors: ValueError for an unknown role; FileNotFoundError where the weights are missing.
+    """
+    if role not in ROLES:
+        raise ValueError(f"no model for the role {role!r}: use {' or '.join(map(repr, ROLES))}")
+    place = session.ROOT / "data" / "models" / ROLES[role][0]
+    if not (place / WEIGHTS).is_file():
+        raise FileNotFoundError(f"{_named(role)} is missing; {_cure(role)}")
+    return place
 
 
 def load(role: str) -> nn.Module:
@@ -115,19 +132,37 @@ def load(role: str) -> nn.Module:
 
     Errors: ValueError for an unknown role or a damaged file; FileNotFoundError for a missing one.
     """
-    from safetensors.torch import load_file
-
-    if role not in ROLES:
-        raise ValueError(f"no model for the role {role!r}: use {' or '.join(map(repr, ROLES))}")
-    folder, kind = ROLES[role]
-    place = f"data/models/{folder}/model.safetensors"
-    cure = f'get it back with git, or train it again: python -m tools.pretrain "{role}"'
-    if not (session.ROOT / place).is_file():
-        raise FileNotFoundError(f"{place} is missing; {cure}")
-    model = kind()
+    place = folder(role)
     try:
-        model.load_state_dict(load_file(session.ROOT / place))
+        model = _read(place, ROLES[role][1])
     except Exception as error:
         reason = type(error).__name__
-        raise ValueError(f"{place} is damaged or of another version ({reason}); {cure}") from None
+        raise ValueError(
+            f"{_named(role)} is damaged or of another version ({reason}); {_cure(role)}"
+        ) from None
     return model.eval().requires_grad_(False)
+
+
+def _read(place: Path, kind: type[nn.Module] | None) -> nn.Module:
+    if kind is None:
+        from transformers import AutoModelForCausalLM
+
+        model, report = AutoModelForCausalLM.from_pretrained(
+            place, local_files_only=True, output_loading_info=True
+        )
+        if any(report.values()):  # weights that are missing or too many are only warned of
+            raise ValueError(report)
+        return model
+    from safetensors.torch import load_file
+
+    model = kind()
+    model.load_state_dict(load_file(place / WEIGHTS))
+    return model
+
+
+def _named(role: str) -> str:
+    return f"data/models/{ROLES[role][0]}/{WEIGHTS}"
+
+
+def _cure(role: str) -> str:
+    return f'get it back with git, or train it again: python -m tools.pretrain "{role}"'

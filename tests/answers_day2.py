@@ -7,6 +7,31 @@ NEAR = """d, i = torch.cdist(samples, centers).min(1)
 near = d <= radius
 n = i[near].bincount(minlength=len(centers))
 """
+PAIRS = """
+from collections import Counter
+counts = Counter()
+for word, n in words.items():
+    for pair in zip(word, word[1:]):
+        counts[pair] += n
+"""
+MERGE = """
+out = {}
+for word, n in words.items():
+    parts, i = [], 0
+    while i < len(word):
+        if tuple(word[i:i + 2]) == best:
+            parts.append(new)
+            i += 2
+        else:
+            parts.append(word[i])
+            i += 1
+    out[tuple(parts)] = n
+"""
+GATES = """
+i, f, g, o = torch.chunk(x @ w_x.T + h @ w_h.T + b, 4, dim=-1)
+i, f, g, o = i.sigmoid(), f.sigmoid(), g.tanh(), o.sigmoid()
+"""
+
 
 ANSWERS: dict[str, Answers] = {
     # ------------------------------------------------------------ 01 gans
@@ -524,6 +549,270 @@ ANSWERS: dict[str, Answers] = {
             "return free + weight * asked": "added at full size",
             "return free + weight * asked - free": "Parentheses are missing",
             "return asked + weight * (free - asked)": "changed places",
+        },
+    ),
+    # ------------------------------------------------------------ 05 words and tokens
+    "ngram.interpolated": Answers(
+        right=[
+            "share = context / (context + alpha)\nseen = both / context.clamp(min=1)\n"
+            "return share * seen + (1 - share) * shorter",
+            "return torch.add(both, shorter, alpha=alpha) / torch.add(context, alpha)",
+        ],
+        wrong={
+            "return (both + alpha * shorter) / context": "α is missing below the line",
+            "return both / (context + alpha)": "keeps the probability 0",
+            "return (both + alpha) / (context + alpha)": "without the shorter model",
+            "return (both + shorter) / (context + alpha)": "without its weight",
+            "return both + alpha * shorter / (context + alpha)": "Parentheses are missing",
+            "return both / context + alpha * shorter": "get the full weight",
+            "return (1 - alpha) * both / context + alpha * shorter": "divides by context",
+        },
+    ),
+    "w2v.negative_sampling_loss": Answers(
+        right=[
+            """
+            real = torch.einsum("bd,bd->b", center, context)
+            fake = torch.einsum("bd,bkd->bk", center, negatives)
+            return torch.nn.functional.softplus(-real) + torch.nn.functional.softplus(fake).sum(1)
+            """,
+            FUNCTIONS + "fake = (negatives @ center.unsqueeze(2)).squeeze(2)\n"
+            "return -(logsigmoid((center * context).sum(-1)) + logsigmoid(-fake).sum(-1))",
+        ],
+        wrong={
+            FUNCTIONS + "fake = (negatives @ center.unsqueeze(2)).squeeze(2)\n"
+            "return -logsigmoid((center * context).sum(1)) - logsigmoid(fake).sum(1)":
+            "fakes shall score low",
+            FUNCTIONS + "fake = (negatives @ center.unsqueeze(2)).squeeze(2)\n"
+            "return -logsigmoid((center * context).sum(1)) - logsigmoid(-fake).mean(1)":
+            "the formula sums",
+            FUNCTIONS + "return -logsigmoid((center * context).sum(1))":
+            "run to the same place",
+            FUNCTIONS + "return -logsigmoid(center * context).sum(1)"
+            " - logsigmoid(-negatives * center.unsqueeze(1)).sum((1, 2))": "Sum over D first",
+            FUNCTIONS + "fake = (negatives @ center.unsqueeze(2)).squeeze(2)\n"
+            "return -logsigmoid((center * context).sum(1)) + logsigmoid(fake).sum(1)":
+            "outside of the sigmoid",
+            FUNCTIONS + "fake = (negatives @ center.unsqueeze(2)).squeeze(2)\n"
+            "return logsigmoid((center * context).sum(1)) + logsigmoid(-fake).sum(1)":
+            "A loss is a negative logarithm",
+            """
+            real = torch.sigmoid((center * context).sum(1)).log()
+            fake = torch.sigmoid(-(negatives @ center.unsqueeze(2)).squeeze(2)).log().sum(1)
+            return -real - fake
+            """: "log 0",
+        },
+    ),
+    "bpe.merge_most_frequent": Answers(
+        right=[
+            PAIRS + "best = sorted(counts, key=lambda p: (-counts[p], p))[0]\n" + MERGE
+            + "return best, out",
+            PAIRS + "top = max(counts.values())\n"
+            "best = min(p for p in counts if counts[p] == top)\n" + MERGE + "return best, out",
+        ],
+        wrong={
+            PAIRS + "best = max(counts, key=counts.get)\n" + MERGE + "return best, out":
+            "met first",
+            PAIRS + "best = max(counts, key=lambda p: (counts[p], p))\n" + MERGE
+            + "return best, out": "takes the greatest",
+            PAIRS.replace("+= n", "+= 1") + "best = min(counts, key=lambda p: (-counts[p], p))\n"
+            + MERGE + "return best, out": "counted once a word",
+            PAIRS + "best = min(counts, key=lambda p: (-counts[p], p))\n" + MERGE
+            + "return out, best": "changed places in what is returned",
+            PAIRS + "best = min(counts, key=lambda p: (-counts[p], p))\nreturn best, words":
+            "The words are unchanged",
+            PAIRS + "best = min(counts, key=lambda p: (-counts[p], p))\n" + MERGE
+            + "return list(best), out": "must be a tuple",
+            PAIRS + "best = min(counts, key=lambda p: (-counts[p], p[1], p[0]))\n" + MERGE
+            + "return best, out": "compare the left ids first",
+            PAIRS + "best = min(counts, key=lambda p: (-counts[p], p))\n"
+            "out = {}\nfor word, n in words.items():\n"
+            "    ids = [new if word[i : i + 2] == best else word[i] for i in range(len(word))]\n"
+            "    out[tuple(ids)] = n\nreturn best, out": "go on by 2",
+        },
+    ),
+    "lstm.cell": Answers(
+        right=[
+            GATES + "c = f * c + i * g\nreturn o * torch.tanh(c), c",
+            """
+            n = h.shape[1]
+            z = torch.nn.functional.linear(x, w_x, b) + torch.nn.functional.linear(h, w_h)
+            keep, add = z[:, n : 2 * n].sigmoid(), z[:, :n].sigmoid()
+            cell = keep * c + add * z[:, 2 * n : 3 * n].tanh()
+            return z[:, 3 * n :].sigmoid() * cell.tanh(), cell
+            """,
+        ],
+        wrong={
+            GATES + "c = f * c + i * g\nreturn c, o * torch.tanh(c)": "h first",
+            GATES + "new = f * c + i * g\nreturn o * torch.tanh(c), new": "made of the old cell",
+            GATES + "c = i * c + f * g\nreturn o * torch.tanh(c), c": "i and f have changed",
+            GATES + "c = f * c + i * g\nreturn o * c, c": "tanh around the new cell",
+            GATES + "c = c + i * g\nreturn o * torch.tanh(c), c": "without its forget gate",
+            "i, f, g, o = (x @ w_x.T + h @ w_h.T + b).chunk(4, dim=1)\n"
+            "c = f.sigmoid() * c + i.sigmoid() * g.tanh()\nreturn o.tanh() * c.tanh(), c":
+            "between nothing and all",
+        },
+    ),
+    # ------------------------------------------------------------ 08 gpt
+    "gpt.causal_attention": Answers(
+        right=[
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            mask = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)
+            return torch.nn.functional.scaled_dot_product_attention(q, k, v, mask)
+            """,
+            """
+            T, S, D = q.size(2), k.size(2), q.size(3)
+            at = torch.arange(S, device=q.device)
+            future = at > at[S - T :, None]
+            scores = torch.einsum("bhtd,bhsd->bhts", q, k) / math.sqrt(D)
+            weights = torch.softmax(scores + torch.where(future, -math.inf, 0.0), dim=-1)
+            return torch.einsum("bhts,bhsd->bhtd", weights, v)
+            """,
+        ],
+        wrong={
+            "return (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=-1) @ v": "The mask is missing",
+            """
+            attention = torch.nn.functional.scaled_dot_product_attention
+            return attention(q, k, v, is_causal=True)
+            """: "are the last ones",
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            mask = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+            return (q @ k.mT).masked_fill(~mask, -math.inf).softmax(-1) @ v
+            """: "division by √D is missing",
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            weights = (q @ k.mT / q.shape[-1] ** 0.5).softmax(-1)
+            return weights * torch.ones(T, S).tril(S - T) @ v
+            """: "no longer sum to 1",
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            mask = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+            scores = (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(~mask, 0)
+            return scores.softmax(-1) @ v
+            """: "exp(0) is 1",
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            mask = torch.ones(T, S).triu(S - T + 1) * -math.inf
+            return (q @ k.mT / q.shape[-1] ** 0.5 + mask).softmax(-1) @ v
+            """: "0 times −∞",
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            mask = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+            return (q @ k.mT / math.sqrt(S)).masked_fill(~mask, -math.inf).softmax(-1) @ v
+            """: "D is the last axis",
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            mask = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+            return torch.nn.functional.scaled_dot_product_attention(q, k, v, mask)
+            """: "on a GPU it would stop",
+        },
+    ),
+    "gpt.top_p": Answers(
+        right=[
+            """
+            values, order = torch.sort(logits, descending=True)
+            probs = values.softmax(-1)
+            gone = probs.cumsum(-1) - probs >= p
+            gone[..., 0] = False
+            values = values.masked_fill(gone, -math.inf)
+            return torch.empty_like(logits).scatter_(-1, order, values)
+            """,
+            """
+            values, order = logits.sort(dim=-1)
+            gone = values.softmax(-1).cumsum(-1) <= 1 - p
+            gone[..., -1] = False
+            return logits.masked_fill(gone.scatter(-1, order, gone), -math.inf)
+            """,
+        ],
+        wrong={
+            """
+            values, order = logits.sort(descending=True)
+            gone = values.softmax(-1).cumsum(-1) > p
+            return logits.masked_fill(gone.scatter(-1, order, gone), -math.inf)
+            """: "crosses p is cut",
+            """
+            values, order = logits.sort(descending=True)
+            probs = values.softmax(-1)
+            return logits.masked_fill(probs.cumsum(-1) - probs >= p, -math.inf)
+            """: "mask is not put back",
+            """
+            values, order = logits.sort(descending=True)
+            probs = values.softmax(-1)
+            return values.masked_fill(probs.cumsum(-1) - probs >= p, -math.inf)
+            """: "come back sorted",
+            "return logits.masked_fill(logits.softmax(-1) < p, -math.inf)": "Add up first",
+            """
+            values, order = logits.sort(descending=True)
+            probs = values.softmax(-1)
+            gone = probs.cumsum(-1) - probs >= p
+            return logits.masked_fill(gone.scatter(-1, order, gone), 0.0)
+            """: "It must be −∞",
+        },
+    ),
+    "gpt.rms_norm": Answers(
+        right=[
+            "return torch.nn.functional.rms_norm(x, gain.shape, gain, eps)",
+            "return gain * x / torch.sqrt((x**2).mean(-1, keepdim=True) + eps)",
+        ],
+        wrong={
+            "return torch.nn.functional.layer_norm(x, gain.shape, gain, eps=eps)":
+            "This is LayerNorm",
+            "return x / torch.sqrt((x**2).mean(-1, keepdim=True) + eps)": "The gain is missing",
+            "return gain * x / ((x**2).sum(-1, keepdim=True) + eps).sqrt()": "sums the squares",
+            "return gain * x / ((x**2).mean(-1, keepdim=True) + eps)": "The root is missing",
+            "return gain * x / ((x**2).mean(-1, keepdim=True).sqrt() + eps)": "outside the root",
+            "return gain * x / ((x**2).mean() + eps).sqrt()": "over all numbers",
+        },
+    ),
+    "gpt.rotate": Answers(
+        right=[
+            """
+            D = x.shape[-1]
+            theta = base ** (-2 * torch.arange(D // 2, device=x.device) / D)
+            angle = torch.outer(places, theta)
+            angle = torch.cat([angle, angle], dim=-1)
+            a, b = x.chunk(2, dim=-1)
+            return x * angle.cos() + torch.cat([-b, a], dim=-1) * angle.sin()
+            """,
+            """
+            a, b = x.chunk(2, dim=-1)
+            n = a.shape[-1]
+            theta = torch.exp(-math.log(base) * torch.arange(n, device=x.device) / n)
+            turn = torch.polar(torch.ones_like(theta), places[:, None] * theta)
+            z = torch.complex(a, b) * turn
+            return torch.cat([z.real, z.imag], dim=-1)
+            """,
+        ],
+        wrong={
+            """
+            D = x.shape[-1]
+            angle = places[:, None] * base ** (-2 * torch.arange(D // 2) / D)
+            a, b = x[..., ::2], x[..., 1::2]
+            first, second = a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()
+            return torch.stack([first, second], dim=-1).flatten(-2)
+            """: "The pairs are neighbors",
+            """
+            D = x.shape[-1]
+            angle = places[:, None] * base ** (-2 * torch.arange(D // 2) / D)
+            a, b = x.chunk(2, dim=-1)
+            return torch.cat([a * angle.cos() + b * angle.sin(),
+                              b * angle.cos() - a * angle.sin()], dim=-1)
+            """: "wrong way",
+            """
+            D = x.shape[-1]
+            angle = places[:, None] * base ** (-torch.arange(D // 2) / D)
+            a, b = x.chunk(2, dim=-1)
+            return torch.cat([a * angle.cos() - b * angle.sin(),
+                              b * angle.cos() + a * angle.sin()], dim=-1)
+            """: "half as fast",
+            """
+            D = x.shape[-1]
+            angle = torch.arange(x.shape[-2])[:, None] * base ** (-2 * torch.arange(D // 2) / D)
+            a, b = x.chunk(2, dim=-1)
+            return torch.cat([a * angle.cos() - b * angle.sin(),
+                              b * angle.cos() + a * angle.sin()], dim=-1)
+            """: "places are not used",
         },
     ),
 }  # fmt: skip

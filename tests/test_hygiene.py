@@ -50,6 +50,8 @@ CODE_CELLS: dict[str, int] = {
     "day2_gans_transformers/02_better_gans": 82,
     "day2_gans_transformers/03_style_and_cycles": 73,
     "day2_gans_transformers/04_diffusion": 116,
+    "day2_gans_transformers/05_words_and_tokens": 85,
+    "day2_gans_transformers/08_gpt": 117,
 }
 
 TAGS = {"nbval-ignore-output", "nbval-check-output", "hide-input"}  # and picture:NAME
@@ -621,27 +623,99 @@ def names_of_day2(found: dict[str, Any]) -> None:
     torch.testing.assert_close(found["next_x"], on_the_way, rtol=1e-6, atol=1e-6)
 
 
+def names_of_day2_words(sections: list[dict[str, Any]]) -> None:
+    """Lessons 05 to 09, each by what its own section left behind."""
+    words, attention, transformer, gpt, llms = sections[4:]
+    u, v, negatives = (words[name] for name in ("u", "v", "negatives"))
+    scores = torch.cat([(u * v).sum(1, keepdim=True), -(negatives * u[:, None]).sum(2)], dim=1)
+    torch.testing.assert_close(words["loss"], -scores.sigmoid().log().sum(1))
+    pieces = words["tokenizer"].encode("the hat").tokens
+    assert "".join(pieces).replace("Ġ", " ") == "the hat" and len(pieces) < 7
+    lstm, state = torch.nn.LSTMCell(64, 128), None
+    lstm.load_state_dict({n.removesuffix("_l0"): w for n, w in words["lstm"].state_dict().items()})
+    x = torch.randn(8, 20, 64)
+    for t in range(20):
+        state = lstm(x[:, t], state)
+    torch.testing.assert_close(state[0], words["lstm"](x)[0][:, -1])
+    assert words["states"].shape == (8, 20, 128) and words["h"].shape == (1, 8, 128)
+
+    attend = torch.nn.functional.scaled_dot_product_attention
+    looks = attention["looks"]  # (B, heads, T, T)
+    assert (looks.triu(1) == 0).all() and (looks[1, :, :, 3:] == 0).all()
+    torch.testing.assert_close(looks.sum(-1), torch.ones(2, 4, 5))
+    assert attention["out"].shape == attention["x"].shape
+
+    table, distances = transformer["positions"], torch.arange(20)
+    products = table @ table.T
+    expected = (distances[:, None] * 10_000 ** (-torch.arange(0, 64, 2) / 64)).cos().sum(1)
+    torch.testing.assert_close(products[0], expected)
+    torch.testing.assert_close(products[5, 5:], expected[:15], rtol=1e-4, atol=1e-4)
+    log_p = transformer["logits"].log_softmax(1)
+    right = log_p.gather(1, transformer["target"][:, None]).mean()
+    torch.testing.assert_close(transformer["loss"], -0.9 * right - 0.1 * log_p.mean())
+    total = transformer["total"].view(4, 100)
+    best = total[transformer["parents"], transformer["chosen"]]
+    torch.testing.assert_close(best, transformer["scores"])
+    assert best.min() == total.flatten().sort(descending=True).values[3]
+
+    k, v = (gpt[name].repeat_interleave(2, dim=1) for name in ("k", "v"))
+    seen = torch.arange(9) <= torch.arange(6, 9)[:, None]
+    torch.testing.assert_close(gpt["out"], attend(gpt["q"], k, v, seen))
+    torch.testing.assert_close(gpt["x"].square().mean(1), torch.ones(5), rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(gpt["turned"].norm(dim=-1), gpt["q"].norm(dim=-1))
+    p, gone = gpt["logits"].softmax(-1), gpt["gone"]
+    kept = (p * ~gone).sum(-1)
+    assert (kept >= 0.9).all() and (kept - p.masked_fill(gone, 2).amin(-1) < 0.9).all()
+    assert not gone.gather(1, gpt["token"]).any()
+
+    from transformers.models.t5.modeling_t5 import T5Attention
+
+    bucket = T5Attention._relative_position_bucket(llms["apart"])
+    torch.testing.assert_close(llms["bucket"], bucket)
+    assert llms["bias"].shape == (4, 40, 40)
+    asked = llms["labels"] != -100
+    assert torch.equal(llms["labels"][asked], llms["tokens"][asked])
+    assert torch.equal(llms["inputs"][~asked], llms["tokens"][~asked])
+    assert 0 < asked.sum() < 40 and (llms["inputs"] == 50).sum() > 0
+
+
+def all_of_day1(sections: list[dict[str, Any]]) -> None:
+    names_of_day1(sections[-1])
+
+
+def all_of_day2(sections: list[dict[str, Any]]) -> None:
+    names_of_day2(sections[3])
+    names_of_day2_words(sections)
+
+
 @pytest.mark.parametrize(
     ("day", "check"),
-    [("day1_foundations_vae", names_of_day1), ("day2_gans_transformers", names_of_day2)],
+    [("day1_foundations_vae", all_of_day1), ("day2_gans_transformers", all_of_day2)],
     ids=["day1", "day2"],
 )
 def test_a_cheat_sheet_runs_and_is_right(day, check):
     """What its lines compute, against a second way to compute it."""
     text = (ROOT / "notebooks" / day / "cheatsheet.md").read_text(encoding="utf-8")
     found: dict[str, Any] = {}
+    sections = []  # the names after each section
     with torch.random.fork_rng():
         torch.manual_seed(0)
-        for block in re.findall(r"^```python\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
-            exec(compile(block, "cheatsheet.md", "exec"), found)
-        check(found)
+        for part in re.split(r"^(?=## )", text, flags=re.MULTILINE):
+            for block in re.findall(r"^```python\n(.*?)^```$", part, re.MULTILINE | re.DOTALL):
+                exec(compile(block, "cheatsheet.md", "exec"), found)
+            sections.append(dict(found))
+        check(sections[1:])
     assert not (problems := list(check_prose(SimpleNamespace(texts=[text], outputs=[])))), problems
 
 
 def test_helpers_are_few():
+    """The worlds that data come from and the exercises' references aside."""
     files = [p for p in (ROOT / "helpers").glob("**/*.py") if not re.match(r"day\d", p.name)]
-    lines = sum(len(path.read_text(encoding="utf-8").splitlines()) for path in files)
-    assert 500 < lines < 2500, f"helpers has {lines} lines; a lesson shows its own code"
+    lines = {path: len(path.read_text(encoding="utf-8").splitlines()) for path in files}
+    worlds = {path: n for path, n in lines.items() if path.parent.name == "data"}
+    others = sum(lines.values()) - sum(worlds.values())
+    assert 500 < others < 2200, f"helpers has {others} lines; a lesson shows its own code"
+    assert max(worlds.values()) < 700, "a world of data is too long to read"
 
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)

@@ -1,8 +1,9 @@
 """Train a model that ships once more: `python -m tools.pretrain "shape judge"`.
 
 Writes its weights and its card, with numbers measured on fresh data, to data/models. Seeded, on
-one thread. A new role is a function here that returns the model and its card, a line in MAKERS,
-and a line in helpers.models.ROLES.
+one thread. A new role is a function here, or in a module beside, that returns the model and its
+card (and the log of the training, if a lesson draws it), a line in MAKERS, and a line in
+helpers.models.ROLES.
 """
 
 import argparse
@@ -17,6 +18,7 @@ import torch.nn.functional as F
 
 from helpers import models, session, training
 from helpers.data import digits, shapes
+from tools import storyteller
 
 # ---------------------------------------------------------------- shape judge
 
@@ -197,22 +199,29 @@ def digit_judge_accuracy(model: nn.Module, images: torch.Tensor, labels: torch.T
 
 # ---------------------------------------------------------------- the command
 
-MAKERS: dict[str, Callable[[], tuple[nn.Module, str]]] = {  # role -> the model and its card
+MAKERS: dict[str, Callable[[], tuple]] = {  # role -> its model, its card, perhaps its log
     "digit judge": digit_judge,
     "shape judge": shape_judge,
+    "storyteller": storyteller.storyteller,
 }
 
 
-def write(role: str, model: nn.Module, card: str) -> Path:
-    """Write weights and card of a role, and return their folder."""
+def write(role: str, model: nn.Module, card: str, log: list[dict] | None = None) -> Path:
+    """Write weights, card and log of a role, and return their folder."""
     from safetensors.torch import save_file
 
     folder = session.ROOT / "data" / "models" / models.ROLES[role][0]
     folder.mkdir(parents=True, exist_ok=True)
-    partial = folder / "model.safetensors.partial"
-    save_file({name: t.contiguous() for name, t in model.state_dict().items()}, partial)
-    partial.replace(folder / "model.safetensors")
-    (folder / "README.md").write_text(card, encoding="utf-8", newline="\n")
+    if hasattr(model, "save_pretrained"):
+        model.save_pretrained(folder)
+        storyteller.tokenizer().save_pretrained(folder)
+    else:
+        partial = folder / "model.safetensors.partial"
+        save_file({name: t.contiguous() for name, t in model.state_dict().items()}, partial)
+        partial.replace(folder / models.WEIGHTS)
+    texts = {"README.md": card} | ({"log.json": storyteller.as_json(log)} if log else {})
+    for name, text in texts.items():
+        (folder / name).write_text(text, encoding="utf-8", newline="\n")
     return folder
 
 
@@ -223,8 +232,7 @@ def main(arguments: list[str] | None = None) -> int:
     role = parser.parse_args(arguments).role
     torch.set_num_threads(1)
     session.set_seed(0)
-    model, card = MAKERS[role]()
-    folder = write(role, model, card)
+    folder = write(role, *MAKERS[role]())
     size = (folder / "model.safetensors").stat().st_size
     print(f"{folder.relative_to(session.ROOT)}: {size / 1000:.0f} kB, Python "
           f"{platform.python_version()}, torch {torch.__version__}")  # fmt: skip

@@ -1,11 +1,14 @@
 """Exercises of Day 2: references, inputs, mistakes and hints. How to read it: see day1.py."""
 
+import inspect
+import math
 from functools import partial
+from itertools import pairwise
 
 import torch
 import torch.nn.functional as F
 
-from helpers.exercises.engine import define
+from helpers.exercises.engine import Refused, define
 
 
 def _normal(*shape: int, seed: int = 0) -> torch.Tensor:
@@ -915,5 +918,623 @@ define(
         "This keeps weights between 0 and 1. Guidance goes beyond 1 on purpose.":
         lambda free, asked, weight: guided(free, asked, min(max(weight, 0), 1)),
         "The weight is not used.": ("weight * (asked - free)", "(asked - free)"),
+    },
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 05 words and tokens
+
+
+def interpolated(both, context, shorter, alpha):
+    return (both + alpha * shorter) / (context + alpha)
+
+
+define(
+    "ngram.interpolated",
+    interpolated,
+    minutes=5,
+    level="easy",
+    hints=[
+        "The formula stands above: one fraction, with the shorter model only above the line.",
+        "A check: with both = context = 0 the answer is shorter itself.",
+        "In code: (both + alpha * shorter) / (context + alpha).",
+    ],
+    cases=lambda: [
+        (torch.tensor([3.0, 0, 0, 7]), torch.tensor([5.0, 4, 0, 7]), _shares(4), 2.5),
+        (torch.tensor([1.0, 0]), torch.tensor([12.0, 1]), _shares(2), 0.7),
+        (torch.zeros(3), torch.zeros(3), _shares(3), 4),
+    ],
+    mistakes={
+        "α is missing below the line: probabilities over all tokens then sum to more than 1.":
+        ("(context + alpha)", "context"),
+        "α is missing above the line: what was never seen keeps the probability 0.":
+        ("(both + alpha * shorter)", "both"),
+        "The shorter model is added without its weight α.": ("alpha * shorter", "shorter"),
+        "α is added without the shorter model: that is not how likely this token is.":
+        ("both + alpha * shorter", "both + alpha"),
+        "This multiplies α with the shorter model below the line as well. α pretended sightings "
+        "were added, whatever they are sightings of.":
+        ("context + alpha", "context + alpha * shorter"),
+        "Parentheses are missing: α · shorter belongs above the line, too.":
+        lambda both, context, shorter, alpha: both + alpha * shorter / (context + alpha),
+        "This mixes with the fixed weight α. The weight must depend on how often the context was "
+        "seen.": lambda both, context, shorter, alpha: (
+            alpha * shorter + (1 - alpha) * both / context.clamp(min=1)
+        ),
+        "both and context have changed places.":
+        lambda both, context, shorter, alpha: (context + alpha * shorter) / (both + alpha),
+        "This is the shorter model wherever the context was seen too little, and the counts "
+        "elsewhere. Here both speak at once, with weights context and α.":
+        lambda both, context, shorter, alpha: torch.where(both > 0, both / context, shorter),
+        "The counts get the full weight, and α · shorter comes on top: the shares then sum to "
+        "more than 1. Both stand above one line, (context + α).":
+        lambda both, context, shorter, alpha: both / context + alpha * shorter,
+        "This divides by context, which is 0 for a context that was never seen, and mixes with a "
+        "fixed weight. One fraction with (context + α) below does both at once.":
+        lambda both, context, shorter, alpha: (
+            (1 - alpha) * both / context + alpha * shorter
+        ),
+    },
+)  # fmt: skip
+
+
+def _shares(n: int) -> torch.Tensor:
+    return torch.linspace(0.1, 0.4, n)
+
+
+def negative_sampling_loss(center, context, negatives):
+    real = (center * context).sum(dim=1)
+    fake = (negatives * center.unsqueeze(1)).sum(dim=2)
+    log_sigmoid = torch.nn.functional.logsigmoid
+    return -log_sigmoid(real) - log_sigmoid(-fake).sum(dim=1)
+
+
+define(
+    "w2v.negative_sampling_loss",
+    negative_sampling_loss,
+    minutes=7,
+    level="medium",
+    hints=[
+        "Scores first. The real pair: (center * context).sum(dim=1), shape (B,).",
+        "The negatives: (negatives * center.unsqueeze(1)).sum(dim=2), shape (B, K).",
+        "F.logsigmoid(t) is log σ(t) and never log 0. Sum the negatives' part over K.",
+    ],
+    cases=lambda: [
+        (_normal(4, 3), _normal(4, 3, seed=1), _normal(4, 5, 3, seed=2)),
+        (_normal(6, 2, seed=3), _normal(6, 2, seed=4), _normal(6, 1, 2, seed=5)),
+        (40 * _normal(3, 8), 40 * _normal(3, 8, seed=6), 40 * _normal(3, 3, 8, seed=7)),
+    ],
+    gradients=True,
+    mistakes={
+        "The negatives have the wrong sign: fakes shall score low, log σ(−u·v).":
+        ("log_sigmoid(-fake)", "log_sigmoid(fake)"),
+        "The real pair has the wrong sign: it shall score high, log σ(u·v).":
+        ("log_sigmoid(real)", "log_sigmoid(-real)"),
+        "A loss is a negative logarithm: both parts have a minus sign.":
+        lambda center, context, negatives: -negative_sampling_loss(center, context, negatives),
+        "The part of the negatives is added where it must be subtracted.":
+        ("- log_sigmoid(-fake)", "+ log_sigmoid(-fake)"),
+        "This averages over the negatives; the formula sums.":
+        ("log_sigmoid(-fake).sum(dim=1)", "log_sigmoid(-fake).mean(dim=1)"),
+        "The negatives are summed over the whole batch: sum over dim=1, the K of each pair.":
+        ("log_sigmoid(-fake).sum(dim=1)", "log_sigmoid(-fake).sum()"),
+        "The scores are summed before the sigmoid. Each negative is a guess of its own.":
+        ("log_sigmoid(-fake).sum(dim=1)", "log_sigmoid(-fake.sum(dim=1))"),
+        "The negatives are compared with the context. They stand in for it: compare them with the "
+        "center.": ("negatives * center", "negatives * context"),
+        "This is one number for the whole batch; one for each pair is asked.":
+        lambda center, context, negatives:
+        negative_sampling_loss(center, context, negatives).mean(),
+        "The minus sign stands outside of the sigmoid: log σ(−t) is not −log σ(t).":
+        ("- log_sigmoid(-fake).sum(dim=1)", "+ log_sigmoid(fake).sum(dim=1)"),
+        "The sigmoid comes before the sum over D. Sum over D first: a score is one number.":
+        lambda center, context, negatives: (
+            -F.logsigmoid(center * context).sum(1)
+            - F.logsigmoid(-negatives * center.unsqueeze(1)).sum((1, 2))
+        ),
+        "The part of the real pair is missing.": ("-log_sigmoid(real) - ", "-"),
+        "The part of the negatives is missing: all words would run to the same place.":
+        (" - log_sigmoid(-fake).sum(dim=1)", ""),
+        "log(sigmoid(t)) is log 0 for very negative t. F.logsigmoid does it in one step.":
+        lambda center, context, negatives: (
+            -torch.sigmoid((center * context).sum(1)).log()
+            - torch.sigmoid(-(negatives * center.unsqueeze(1)).sum(2)).log().sum(1)
+        ),
+    },
+)  # fmt: skip
+
+
+def merge_most_frequent(words, new):
+    counts = {}
+    for word, n in words.items():
+        for i in range(len(word) - 1):
+            pair = word[i : i + 2]
+            counts[pair] = counts.get(pair, 0) + n
+    best = min(counts, key=lambda pair: (-counts[pair], pair))
+    merged = {}
+    for word, n in words.items():
+        symbols, i = [], 0
+        while i < len(word):
+            here = word[i : i + 2] == best
+            symbols.append(new if here else word[i])
+            i += 2 if here else 1
+        merged[tuple(symbols)] = n
+    return best, merged
+
+
+def _merged(words, new, pair=None, greedy=True, weighted=True, last=False):
+    """The reference with changes: mistakes are made of it."""
+    counts: dict = {}
+    for word, n in words.items():
+        for two in pairwise(word):
+            counts[two] = counts.get(two, 0) + (n if weighted else 1)
+    sign = -1 if last else 1
+    key = lambda two: (-counts[two], tuple(sign * i for i in two))  # noqa: E731
+    best = pair or min(counts, key=key)
+    merged = {}
+    for word, n in words.items():
+        symbols, i = [], 0
+        while i < len(word):
+            here = word[i : i + 2] == best and (greedy or new not in symbols)
+            symbols.append(new if here else word[i])
+            i += 2 if here else 1
+        merged[tuple(symbols)] = n
+    return best, merged
+
+
+def _without_jump(words, new):
+    """As _merged, but every place is looked at, so that the right half of a pair stays."""
+    best = _merged(words, new)[0]
+    return best, {
+        tuple(new if word[i : i + 2] == best else word[i] for i in range(len(word))): n
+        for word, n in words.items()
+    }
+
+
+def _from_the_right(words, new):
+    best, merged = _merged(words, new)[0], {}
+    for word, n in words.items():
+        symbols, i = [], len(word)
+        while i > 0:
+            here = word[max(0, i - 2) : i] == best
+            symbols.insert(0, new if here else word[i - 1])
+            i -= 2 if here else 1
+        merged[tuple(symbols)] = n
+    return best, merged
+
+
+def _not_overlapping(words, new):
+    counts: dict = {}
+    for word, n in words.items():
+        last = None
+        for i, two in enumerate(pairwise(word)):
+            if last != (i - 1, two):
+                counts[two] = counts.get(two, 0) + n
+                last = i, two
+    return _merged(words, new, min(counts, key=lambda two: (-counts[two], two)))
+
+
+def _right_id_first(words, new):
+    counts: dict = {}
+    for word, n in words.items():
+        for two in pairwise(word):
+            counts[two] = counts.get(two, 0) + n
+    return _merged(words, new, min(counts, key=lambda two: (-counts[two], two[::-1])))
+
+
+def _last_symbol_lost(words, new):
+    best, merged = _merged(words, new)
+    return best, {word[:-1] if word[-1] != new else word: n for word, n in merged.items()}
+
+
+def _pair_is_a_tuple(answer):
+    pair, merged = answer({(1, 2): 3, (2, 1): 1}, 9)
+    if not isinstance(pair, tuple) or not all(isinstance(word, tuple) for word in merged):
+        raise Refused(
+            "The values are right, but the pair must be a tuple, (left, right): a later cell "
+            "looks pairs up in a dict, which takes no lists. Return tuple(pair)."
+        )
+
+
+def _first_of_several(words, new):
+    counts: dict = {}
+    for word, n in words.items():
+        for two in pairwise(word):
+            counts[two] = counts.get(two, 0) + n
+    return _merged(words, new, max(counts, key=counts.get))
+
+
+define(
+    "bpe.merge_most_frequent",
+    merge_most_frequent,
+    minutes=10,
+    level="medium",
+    hints=[
+        "Three steps: count pairs, choose one, replace it. word[i : i + 2] is the pair at place i.",
+        "min(counts, key=lambda pair: (-counts[pair], pair)) is the most frequent, and of several "
+        "the smallest.",
+        "To replace, walk with `while i < len(word)`: if word[i : i + 2] == best append new and go "
+        "on by 2, else append word[i] and go on by 1. tuple(…) in the end.",
+    ],
+    cases=lambda: [
+        ({(3, 1, 2): 2, (1, 2): 3, (3, 1): 4}, 9),
+        ({(5, 6, 5, 6, 7): 2, (1, 2): 1, (2, 1, 2, 1): 1}, 10),
+        ({(4, 4, 4): 3, (4, 4, 4, 4): 2, (1, 4): 5}, 11),
+        ({(2, 9): 2, (2, 3): 2, (7, 8): 2, (8, 1): 1}, 12),
+        ({(1, 2): 9, (3, 4, 5): 5, (3, 4): 3, (6,): 50, (3, 4, 6): 1, (1, 2, 7): 1}, 13),
+        ({(1, 2): 9, (3, 4, 5): 1, (3, 4): 1, (3, 4, 6): 1}, 14),
+        ({(4, 4, 4): 2, (1, 2): 3}, 15),
+        ({(1, 9): 2, (2, 3): 2, (4, 5): 2}, 16),
+    ],
+    mistakes={
+        "Each pair was counted once a word. A word that occurs n times counts n times.":
+        lambda words, new: _merged(words, new, weighted=False),
+        "Of several pairs that are equally frequent take the smallest, as tuples compare; this "
+        "takes the one met first.": _first_of_several,
+        "Of several pairs that are equally frequent take the smallest; this takes the greatest.":
+        lambda words, new: _merged(words, new, last=True),
+        "Only the first place in each word was merged. Go on to the end of the word.":
+        lambda words, new: _merged(words, new, greedy=False),
+        "The words are unchanged: replace the pair in them.":
+        lambda words, new: (_merged(words, new)[0], words),
+        "The pair and the words have changed places in what is returned.":
+        lambda words, new: _merged(words, new)[::-1],
+        "Only the words came back. Return the pair, then the words.":
+        lambda words, new: _merged(words, new)[1],
+        "Only the pair came back. Return the pair, then the words.":
+        lambda words, new: _merged(words, new)[0],
+        "The new words have lost their counts: each keeps the count of the old one.":
+        lambda words, new: (
+            _merged(words, new)[0], dict.fromkeys(_merged(words, new)[1], 1)
+        ),
+        "Words without the pair are missing from the result: they stay as they are.":
+        lambda words, new: (
+            _merged(words, new)[0],
+            {w: n for w, n in _merged(words, new)[1].items() if new in w},
+        ),
+        "Merge from the left: (4, 4, 4) becomes (new, 4).": _from_the_right,
+        "In (4, 4, 4) the pair (4, 4) stands twice: count every two neighbors.": _not_overlapping,
+        "Of several pairs that are equally frequent compare the left ids first, then the right.":
+        _right_id_first,
+        "After a merge go on by 2: here the right half of the pair stays behind the new id.":
+        _without_jump,
+        "The last symbol of a word is lost when no pair begins there. Walk to the end of the word.":
+        _last_symbol_lost,
+    },
+    checks=[_pair_is_a_tuple],
+)  # fmt: skip
+
+
+def lstm_cell(x, h, c, w_x, w_h, b):
+    i, f, g, o = (x @ w_x.T + h @ w_h.T + b).chunk(4, dim=1)
+    c_new = torch.sigmoid(f) * c + torch.sigmoid(i) * torch.tanh(g)
+    return torch.sigmoid(o) * torch.tanh(c_new), c_new
+
+
+def _cell_case(batch: int, d: int, size: int, seed: int) -> tuple[torch.Tensor, ...]:
+    shapes = (batch, d), (batch, size), (batch, size), (4 * size, d), (4 * size, size), (4 * size,)
+    return tuple(_normal(*shape, seed=seed + k) for k, shape in enumerate(shapes))
+
+
+define(
+    "lstm.cell",
+    lstm_cell,
+    minutes=8,
+    level="medium",
+    hints=[
+        "All four parts in one line: x @ w_x.T + h @ w_h.T + b has shape (B, 4H).",
+        "i, f, g, o = parts.chunk(4, dim=1). Sigmoid for i, f and o; tanh for g.",
+        "The new c first, then h from the new c. Return h, c in this order.",
+    ],
+    cases=lambda: [_cell_case(3, 4, 5, 0), _cell_case(2, 6, 6, 10), _cell_case(4, 1, 2, 20)],
+    gradients=True,
+    mistakes={
+        "h and c have changed places in what is returned: h first.":
+        lambda x, h, c, w_x, w_h, b: lstm_cell(x, h, c, w_x, w_h, b)[::-1],
+        "h is made of the old cell. Compute the new c first, then h from it.":
+        ("torch.tanh(c_new), c_new", "torch.tanh(c), c_new"),
+        "The tanh around the new cell is missing in h.":
+        ("torch.tanh(c_new), c_new", "c_new, c_new"),
+        "g goes through a sigmoid; it is tanh, since a cell must also be able to fall.":
+        ("torch.tanh(g)", "torch.sigmoid(g)"),
+        "The tanh of g is missing.": ("torch.tanh(g)", "g"),
+        "The sigmoid of the forget gate is missing.": ("torch.sigmoid(f)", "f"),
+        "The sigmoid of the input gate is missing.": ("torch.sigmoid(i)", "i"),
+        "The sigmoid of the output gate is missing.": ("torch.sigmoid(o)", "o"),
+        "i and f have changed places: the forget gate multiplies the old cell.":
+        ("i, f, g, o =", "f, i, g, o ="),
+        "The order of the four parts is i, f, g, o; here g and o have changed places.":
+        ("i, f, g, o =", "i, f, o, g ="),
+        "The forget gate multiplies h. It belongs to the old cell c.":
+        ("torch.sigmoid(f) * c ", "torch.sigmoid(f) * h "),
+        "The bias is missing.": (" + b)", ")"),
+        "The part of the state, W_h h, is missing: without it there is no memory in the gates.":
+        (" + h @ w_h.T", ""),
+        "This keeps 1 − σ(f) of the cell. σ(f) near 1 means keep.":
+        ("torch.sigmoid(f) * c ", "(1 - torch.sigmoid(f)) * c "),
+        "The old cell is kept without its forget gate.": ("torch.sigmoid(f) * c ", "c "),
+        "The output gate is a sigmoid: it lets through between nothing and all.":
+        ("torch.sigmoid(o)", "torch.tanh(o)"),
+        "All four parts went through a sigmoid and g through a tanh after it; g takes tanh alone.":
+        ("torch.tanh(g)", "torch.tanh(torch.sigmoid(g))"),
+        "W_h multiplies the old cell. The gates see the state h.": ("h @ w_h.T", "c @ w_h.T"),
+    },
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 08 gpt
+
+
+def causal_attention(q, k, v):
+    T, S = q.shape[-2], k.shape[-2]
+    scores = q @ k.mT / q.shape[-1] ** 0.5
+    seen = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T)
+    return scores.masked_fill(~seen, float("-inf")).softmax(dim=-1) @ v
+
+
+def _check_device(answer) -> None:
+    """Refuse an answer that makes tensors on the processor although its inputs are elsewhere."""
+    inputs = [torch.zeros(1, 1, 2, 4, device="meta") for _ in range(3)]
+    if "places" in inspect.signature(answer.function).parameters:
+        inputs = [inputs[0], torch.zeros(2, device="meta")]
+    try:
+        answer.function(*inputs)
+    except Exception as problem:  # only what a GPU would say, too; the rest is no fault
+        if "expected device" in str(problem) or "same device" in str(problem):
+            raise Refused(
+                "The numbers are right, but on a GPU it would stop: make each new tensor on the "
+                "device of the inputs, as in torch.ones(T, S, device=q.device)."
+            ) from None
+
+
+def _plain_attention(q, k, v, scale=None, shift=None, axis=-1):
+    """Attention as `causal_attention`, with another scale, another diagonal or another axis."""
+    T, S = q.shape[-2], k.shape[-2]
+    scores = q @ k.mT / (q.shape[-1] ** 0.5 if scale is None else scale)
+    seen = torch.ones(T, S, dtype=torch.bool).tril(S - T if shift is None else shift)
+    return scores.masked_fill(~seen, -1e9).softmax(dim=axis) @ v
+
+
+define(
+    "gpt.causal_attention",
+    causal_attention,
+    minutes=8,
+    level="medium",
+    gradients=True,
+    hints=[
+        "Four steps: scores q @ k.mT / √D, hide the future with −∞, softmax over the places looked "
+        "at (the last axis), and @ v.",
+        "seen = torch.ones(T, S, dtype=torch.bool, device=q.device).tril(S - T) is True where a "
+        "query may look: with T = S the diagonal and below, with T < S the last T rows of that.",
+        "scores.masked_fill(~seen, -math.inf), before the softmax.",
+    ],
+    cases=lambda: [
+        tuple(_normal(2, 3, 5, 4, seed=s) for s in range(3)),
+        (_normal(1, 2, 3, 8), _normal(1, 2, 7, 8, seed=1), _normal(1, 2, 7, 8, seed=2)),
+        (_normal(2, 1, 1, 4), _normal(2, 1, 6, 4, seed=3), _normal(2, 1, 6, 4, seed=4)),
+        (30 * _normal(1, 1, 4, 9), _normal(1, 1, 4, 9, seed=5), torch.eye(4)[None, None]),
+    ],
+    checks=[_check_device],
+    mistakes={
+        "The mask is missing: here each place sees the places after it.":
+        lambda q, k, v: F.scaled_dot_product_attention(q, k, v),
+        "With fewer queries than keys, the queries are the last ones: shift the diagonal by S − T.":
+        lambda q, k, v: _plain_attention(q, k, v, shift=0),
+        "The division by √D is missing.": lambda q, k, v: _plain_attention(q, k, v, scale=1),
+        "This divides by D. Divide by √D.":
+        lambda q, k, v: _plain_attention(q, k, v, scale=q.shape[-1]),
+        "This divides by √S or √T. D is the last axis of q: q.shape[-1].":
+        lambda q, k, v: _plain_attention(q, k, v, scale=k.shape[-2] ** 0.5),
+        "nan comes from 0 times −∞. Write the −∞ by masked_fill(hidden, -math.inf).":
+        lambda q, k, v: v.new_full((*q.shape[:-1], v.shape[-1]), math.nan),
+        "A place may see itself, too. This mask hides it.":
+        lambda q, k, v: _plain_attention(q, k, v, shift=k.shape[-2] - q.shape[-2] - 1),
+        "This mask lets each place see one place ahead: the answer itself.":
+        lambda q, k, v: _plain_attention(q, k, v, shift=k.shape[-2] - q.shape[-2] + 1),
+        "The softmax runs along the queries. It runs along the places looked at, the last axis.":
+        lambda q, k, v: _plain_attention(q, k, v, axis=-2),
+        "The mask is 0 after the softmax, so the weights of a place no longer sum to 1. Hide the "
+        "future with −∞ before it.":
+        lambda q, k, v: (
+            (q @ k.mT / q.shape[-1] ** 0.5).softmax(dim=-1).tril(k.shape[-2] - q.shape[-2]) @ v
+        ),
+        "The scores of the future are 0 before the softmax, and exp(0) is 1. They must be −∞.":
+        lambda q, k, v: (
+            (q @ k.mT / q.shape[-1] ** 0.5).tril(k.shape[-2] - q.shape[-2]).softmax(dim=-1) @ v
+        ),
+        "The mask is upside down: it hides the past and shows the future.":
+        lambda q, k, v: (
+            (q @ k.mT / q.shape[-1] ** 0.5)
+            .masked_fill(torch.ones(q.shape[-2], k.shape[-2]).tril(k.shape[-2] - q.shape[-2]) > 0,
+                         -1e9).softmax(dim=-1) @ v
+        ),
+        "These are the weights. Multiply the values by them.":
+        lambda q, k, v: causal_attention(q, k, torch.eye(k.shape[-2]).expand(*k.shape[:2], -1, -1)),
+    },
+)  # fmt: skip
+
+
+def top_p(logits, p):
+    ordered, places = logits.sort(dim=-1, descending=True)
+    probabilities = ordered.softmax(dim=-1)
+    before = probabilities.cumsum(dim=-1) - probabilities
+    before[..., 0] = 0
+    gone = (before >= p).scatter(-1, places, before >= p)
+    return logits.masked_fill(gone, float("-inf"))
+
+
+def _cut(logits, p, gone):
+    """Logits with −∞ where `gone` says so of (cumulated, single) sorted probabilities and p."""
+    ordered, places = logits.sort(dim=-1, descending=True)
+    single = ordered.softmax(dim=-1)
+    out = gone(single.cumsum(dim=-1), single, p)
+    return logits.masked_fill(torch.zeros_like(out).scatter(-1, places, out), float("-inf"))
+
+
+def _top_p_cases() -> list[tuple]:
+    fixed = torch.tensor([[0.05, 0.5, 0.15, 0.3], [0.25, 0.05, 0.65, 0.05]]).log()
+    return [(fixed, 0.7), (fixed + 3, 0.4), (3 * _normal(4, 30), 0.9), (_normal(2, 9, seed=1), 1.0)]
+
+
+define(
+    "gpt.top_p",
+    top_p,
+    minutes=8,
+    level="medium",
+    hints=[
+        "ordered, places = logits.sort(dim=-1, descending=True); then softmax and cumsum.",
+        "What stood before a token is its cumulated probability minus its own. If that has reached "
+        "p, the token goes.",
+        "Back into place: mask.scatter(-1, places, sorted_mask); then "
+        "logits.masked_fill(mask, -math.inf).",
+    ],
+    cases=_top_p_cases,
+    mistakes={
+        "The token that crosses p is cut, too. It stays: compare the sum before it.":
+        lambda logits, p: _cut(logits, p, lambda total, single, p: total > p),
+        "The mask is not put back: it is in sorted order, the logits are not. Use scatter.":
+        lambda logits, p: logits.masked_fill(
+            (lambda s: s.cumsum(-1) - s >= p)(logits.sort(-1, descending=True)[0].softmax(-1)),
+            float("-inf")),
+        "The mask goes back by gather; that asks the other way round. Use scatter.":
+        lambda logits, p: (lambda ordered, places: logits.masked_fill(
+            (ordered.softmax(-1).cumsum(-1) - ordered.softmax(-1) >= p).gather(-1, places),
+            float("-inf")))(*logits.sort(-1, descending=True)),
+        "The softmax is missing: these are sums of logits, not of probabilities.":
+        lambda logits, p: (lambda ordered, places: logits.masked_fill(
+            torch.zeros_like(logits, dtype=torch.bool).scatter(
+                -1, places, ordered.cumsum(-1) - ordered >= p), float("-inf")))(
+            *logits.sort(-1, descending=True)),
+        "The logits come back sorted. Each must stay in its own place.":
+        lambda logits, p: (lambda o: o.masked_fill(o.softmax(-1).cumsum(-1) - o.softmax(-1) >= p,
+                                                   float("-inf")))(
+            logits.sort(-1, descending=True)[0]),
+        "This sorts upward, so it keeps the least probable tokens. Sort downward.":
+        lambda logits, p: -_cut(-logits, p, lambda total, single, p: total - single >= p)
+        .nan_to_num(neginf=float("inf")),
+        "This keeps each token with a probability of p or more. Add up first, from the top.":
+        lambda logits, p: _cut(logits, p, lambda total, single, p: single < p),
+        "The cut tokens have logit 0, and exp(0) is 1. It must be −∞.":
+        lambda logits, p: top_p(logits, p).nan_to_num(neginf=0.0),
+        "These are probabilities. Return logits: the kept ones as they were, −∞ for the others.":
+        lambda logits, p: top_p(logits, p).softmax(dim=-1),
+        "It is the others that are cut: what is kept and what goes have changed places.":
+        lambda logits, p: _cut(logits, p, lambda total, single, p: total - single < p),
+        "One token too many stays: a token goes if those before it have reached p already.":
+        lambda logits, p: _cut(logits, p, lambda total, single, p: total - 2 * single >= p),
+        "The kept logits have changed. They come back as they were.":
+        lambda logits, p: top_p(logits, p).log_softmax(dim=-1),
+    },
+)  # fmt: skip
+
+
+def rms_norm(x, gain, eps=1e-6):
+    return x * torch.rsqrt(x.square().mean(dim=-1, keepdim=True) + eps) * gain
+
+
+define(
+    "gpt.rms_norm",
+    rms_norm,
+    minutes=4,
+    level="easy",
+    gradients=True,
+    hints=[
+        "Square, mean over the last axis (keepdim=True), add eps, root; divide x by it.",
+        "Then multiply by gain. No mean is subtracted.",
+    ],
+    cases=lambda: [
+        (_normal(3, 8) + 0.5, _normal(8, seed=1), 1e-6),
+        (_normal(2, 5, 6, seed=2), _normal(6, seed=3), 1e-5),
+        (1e-3 * _normal(4, 8, seed=4), _normal(8, seed=5), 1e-4),
+    ],
+    mistakes={
+        "This is LayerNorm: the mean is subtracted. RMSNorm leaves it.":
+        lambda x, gain, eps=1e-6: F.layer_norm(x, x.shape[-1:], gain, eps=eps),
+        "This divides by the standard deviation, which subtracts the mean. Divide by the root of "
+        "the mean square.":
+        lambda x, gain, eps=1e-6: gain * x / (x.var(-1, keepdim=True, correction=0) + eps).sqrt(),
+        "The gain is missing.": (" * gain", ""),
+        "This sums the squares. Take their mean over the C features.": (".mean(", ".sum("),
+        "The root is missing.": lambda x, gain, eps=1e-6: (
+            x / (x.square().mean(dim=-1, keepdim=True) + eps) * gain
+        ),
+        "eps stands outside the root. It is added to the mean square.":
+        lambda x, gain, eps=1e-6: x / (x.square().mean(dim=-1, keepdim=True).sqrt() + eps) * gain,
+        "eps is missing: for very small x it matters.": (" + eps", ""),
+        "eps is fixed at 1e-6. Use the argument.":
+        lambda x, gain, eps=1e-6: rms_norm(x, gain),
+        "This squares the mean. Take the mean of the squares.":
+        lambda x, gain, eps=1e-6: x * (x.mean(-1, keepdim=True) ** 2 + eps).rsqrt() * gain,
+        "This takes the mean over all numbers. Each place has its own: dim=-1, keepdim=True.":
+        lambda x, gain, eps=1e-6: x * torch.rsqrt(x.square().mean() + eps) * gain,
+        "The mean runs along another axis than the last one.":
+        lambda x, gain, eps=1e-6: gain * x / (x.square().mean(0, keepdim=True) + eps).sqrt(),
+        "It multiplies by the root mean square. Divide by it.": ("torch.rsqrt", "torch.sqrt"),
+        "The mean of |x| is not the root of the mean square.":
+        lambda x, gain, eps=1e-6: x / (x.abs().mean(dim=-1, keepdim=True) + eps) * gain,
+    },
+)  # fmt: skip
+
+
+def rotate(x, places, base=10_000.0):
+    half = x.shape[-1] // 2
+    speeds = base ** (-torch.arange(half, device=x.device) / half)
+    angles = places[:, None] * speeds
+    cos, sin = angles.cos(), angles.sin()
+    a, b = x[..., :half], x[..., half:]
+    return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
+
+
+def _neighbors(x, places, base=10_000.0):
+    """The turn of pairs (2 i, 2 i + 1), as RoFormer has it."""
+    mixed = rotate(torch.cat([x[..., ::2], x[..., 1::2]], dim=-1), places, base)
+    return torch.stack(mixed.chunk(2, dim=-1), dim=-1).flatten(-2)
+
+
+define(
+    "gpt.rotate",
+    rotate,
+    minutes=10,
+    level="hard",
+    gradients=True,
+    hints=[
+        "half = D // 2; theta = base ** (-torch.arange(half, device=x.device) / half); angles = "
+        "places[:, None] * theta, of shape (T, D/2), fits the last two axes.",
+        "a, b = x[..., :half], x[..., half:] are the two numbers of each pair.",
+        "torch.cat([a * cos − b * sin, b * cos + a * sin], dim=-1).",
+    ],
+    cases=lambda: [
+        (_normal(2, 3, 5, 8), torch.arange(5), 10_000.0),
+        (_normal(1, 2, 4, 16, seed=1), torch.arange(7, 11), 10_000.0),
+        (_normal(1, 1, 1, 4, seed=2), torch.tensor([3]), 100.0),
+    ],
+    checks=[_check_device],
+    mistakes={
+        "The turn goes the wrong way: the sign of the sines is changed.":
+        lambda x, places, base=10_000.0: rotate(x, -places, base),
+        "The pairs are neighbors (0, 1), (2, 3), … here. Ours are (i, i + D/2).": _neighbors,
+        "The second number of the pair: b · cos + a · sin, not minus.":
+        ("b * cos + a", "b * cos - a"),
+        "The first number of the pair: a · cos − b · sin, not plus.":
+        ("a * cos - b", "a * cos + b"),
+        "Both halves multiply their own sine. The sine mixes them: a takes b's, b takes a's.":
+        ("a * cos - b * sin, b * cos + a * sin", "a * cos - a * sin, b * cos + b * sin"),
+        "The speeds fall half as fast as they should: the exponent is −2 i / D.":
+        ("/ half)", "/ (2 * half))"),
+        "The speeds grow. The exponent is negative: later pairs turn more slowly.":
+        ("(-torch", "(torch"),
+        "All pairs turn at the same speed. Pair i turns at base^(−2 i / D).":
+        lambda x, places, base=10_000.0: rotate(x, places, 1.0),
+        "The places are not used: every token turns as its index in x. With a cache they differ.":
+        lambda x, places, base=10_000.0: rotate(x, torch.arange(x.shape[-2]), base),
+        "base is fixed at 10,000. Use the argument.":
+        lambda x, places, base=10_000.0: rotate(x, places),
+        "i counts from 1 here. It counts from 0: the first pair turns by 1 radian per place.":
+        ("torch.arange(half, device=x.device)", "torch.arange(1, half + 1, device=x.device)"),
+        "The halves are right, and then mixed one by one. Put them behind each other: torch.cat.":
+        lambda x, places, base=10_000.0: torch.stack(
+            rotate(x, places, base).chunk(2, dim=-1), dim=-1).flatten(-2),
+        "The two halves have changed places.":
+        lambda x, places, base=10_000.0: rotate(x, places, base).roll(x.shape[-1] // 2, dims=-1),
     },
 )  # fmt: skip
