@@ -940,9 +940,9 @@ define(
         "In code: (both + alpha * shorter) / (context + alpha).",
     ],
     cases=lambda: [
-        (torch.tensor([3.0, 0, 0, 7]), torch.tensor([5.0, 4, 0, 7]), _shares(4), 2.5),
-        (torch.tensor([1.0, 0]), torch.tensor([12.0, 1]), _shares(2), 0.7),
-        (torch.zeros(3), torch.zeros(3), _shares(3), 4),
+        (torch.tensor([3.0, 0, 0, 7]), torch.tensor([5.0, 4, 0, 7]), _likely(4), 2.5),
+        (torch.tensor([1.0, 0]), torch.tensor([12.0, 1]), _likely(2), 0.7),
+        (torch.zeros(3), torch.zeros(3), _likely(3), 4),
     ],
     mistakes={
         "α is missing below the line: probabilities over all tokens then sum to more than 1.":
@@ -978,7 +978,7 @@ define(
 )  # fmt: skip
 
 
-def _shares(n: int) -> torch.Tensor:
+def _likely(n: int) -> torch.Tensor:
     return torch.linspace(0.1, 0.4, n)
 
 
