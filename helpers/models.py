@@ -110,13 +110,14 @@ ROLES = {  # role -> its folder in data/models, and its class; None: as transfor
     "digit judge": ("digit_judge", DigitJudge),
     "shape judge": ("shape_judge", ShapeJudge),
     "storyteller": ("storyteller", None),
+    "instructed storyteller": ("instructed_storyteller", None),
 }
 
 
 def folder(role: str) -> Path:
     """The folder in data/models of the model that plays `role`, with its weights and its card.
 
-    For the storyteller it is what `from_pretrained` of transformers takes, for the tokenizer, too.
+    For the storytellers it is what `from_pretrained` of transformers takes, for the tokenizer, too.
     Errors: ValueError for an unknown role; FileNotFoundError where the weights are missing.
     """
     if role not in ROLES:

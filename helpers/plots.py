@@ -1,4 +1,4 @@
-"""Pictures with captions: grids of images, curves with bands, and how a figure is shown."""
+"""Pictures with captions: grids of images, curves with bands, tokens in boxes, and `show`."""
 
 from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
@@ -117,4 +117,46 @@ def curves(
             ax.fill_between(at, mean - spread, mean + spread, color=line.get_color(), alpha=0.2)
     ax.set(xlabel=x, ylabel=y, title=title)
     ax.legend()
+    return ax
+
+
+def token_boxes(
+    rows: Sequence[Sequence[str]],
+    colors: Sequence[Sequence[Any]],
+    *,
+    title: str = "",
+    columns: int = 100,
+    ax: "Axes | None" = None,
+) -> "Axes":
+    """Write tokens in colored boxes, one row below the other; a long row goes on in a new line.
+
+    colors: for each token of each row, a color as matplotlib takes it;
+    columns: characters in a line; ax: where to draw (default: a new figure as high as it must be).
+    Returns the axes. Errors: ValueError where tokens and colors differ in number.
+    """
+    import matplotlib.pyplot as plt
+
+    if [len(row) for row in rows] != [len(row) for row in colors]:
+        raise ValueError("each token of each row needs one color")
+    figure = None
+    if ax is None:
+        figure = plt.figure(figsize=(9, 1), layout="none")
+        ax = figure.add_axes((0.01, 0, 0.98, 1))
+    line = 0
+    for row, shades in zip(rows, colors, strict=True):
+        x = 0.0
+        for token, color in zip(row, shades, strict=True):
+            size = len(token) + 0.7
+            if x and x + size > columns:
+                x, line = 0.0, line + 1
+            ax.add_patch(plt.Rectangle((x, -line - 0.4), size, 0.8, color=color, linewidth=0))
+            ax.text(x + size / 2, -line - 0.05, token, ha="center", va="center",
+                    family="monospace", size=9)  # fmt: skip
+            x += size + 0.3
+        line += 1
+    if figure is not None:
+        figure.set_size_inches(9, 0.3 * (line + bool(title)) + 0.1)
+    ax.set(xlim=(0, columns), ylim=(-line + 0.4, 0.6 + bool(title)))
+    ax.text(0, 1, title, va="center", size=10)
+    ax.axis("off")
     return ax

@@ -652,6 +652,330 @@ ANSWERS: dict[str, Answers] = {
             "between nothing and all",
         },
     ),
+    # ---------------------------------------------------------------- 06 attention
+    "attention.additive_scores": Answers(
+        right=[
+            """
+            q = torch.nn.functional.linear(queries, w_q)
+            k = torch.nn.functional.linear(keys, w_k)
+            return (torch.tanh(q.unsqueeze(2) + k.unsqueeze(1)) * v).sum(-1)
+            """,
+            """
+            q = torch.einsum("bth,ah->bta", queries, w_q)
+            k = torch.einsum("bsh,ah->bsa", keys, w_k)
+            return torch.einsum("btsa,a->bts", (q[:, :, None] + k[:, None]).tanh(), v)
+            """,
+        ],
+        wrong={
+            "return ((queries @ w_q.T)[:, :, None] + (keys @ w_k.T)[:, None]) @ v":
+            "The tanh is missing",
+            "return torch.tanh((queries @ w_k.T)[:, :, None] + (keys @ w_q.T)[:, None]) @ v":
+            "have changed places",
+            "return torch.tanh((queries @ w_q.T)[:, :, None] + (keys @ w_k.T)[:, None]).sum(-1)":
+            "v is missing",
+            """
+            e = torch.tanh((queries @ w_q.T)[:, :, None] + (keys @ w_k.T)[:, None]) @ v
+            return e.softmax(dim=-1)
+            """: "These are weights",
+            "return torch.tanh((queries @ w_q.T)[:, None] + (keys @ w_k.T)[:, :, None]) @ v":
+            "a row for each query",
+            "return torch.tanh(queries @ w_q.T + keys @ w_k.T) @ v": "to key t only",
+        },
+    ),
+    "attention.scaled_dot_product": Answers(
+        right=[
+            """
+            scores = torch.einsum("...td,...sd->...ts", queries, keys) / math.sqrt(keys.shape[-1])
+            scores = torch.where(mask, scores, torch.full_like(scores, -math.inf))
+            return torch.softmax(scores, -1)
+            """,
+            """
+            scores = (queries @ keys.mT / queries.shape[-1] ** 0.5).masked_fill(~mask, -1e9)
+            return scores.softmax(-1)
+            """,
+            """
+            scores = queries @ keys.mT * queries.size(-1) ** -0.5
+            e = torch.exp(scores - scores.amax(-1, keepdim=True)) * mask
+            return e / e.sum(-1, keepdim=True)
+            """,
+        ],
+        wrong={
+            """
+            scores = queries @ keys.transpose(-2, -1)
+            return scores.masked_fill(~mask, -math.inf).softmax(-1)
+            """: "division by √D is missing",
+            """
+            scores = queries @ keys.transpose(-2, -1) / queries.shape[-1]
+            return scores.masked_fill(~mask, -math.inf).softmax(-1)
+            """: "This divides by D",
+            """
+            scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+            return scores.softmax(-1) * mask
+            """: "after the softmax",
+            """
+            scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+            return (scores * mask).softmax(-1)
+            """: "set to 0",
+            """
+            scores = queries @ keys.transpose(-2, -1) / math.sqrt(queries.shape[-1])
+            return scores.softmax(-1)
+            """: "mask is not used",
+            """
+            scores = (queries @ keys.transpose(-2, -1)).masked_fill(~mask, -math.inf)
+            return scores.softmax(-1) / math.sqrt(queries.shape[-1])
+            """: "comes before the softmax",
+        },
+    ),
+    "attention.causal_mask": Answers(
+        right=[
+            """
+            place = torch.arange(valid.shape[1], device=valid.device)
+            return (place[None, :] <= place[:, None])[None] & valid[:, None]
+            """,
+            """
+            B, T = valid.shape
+            return torch.tril(valid[:, None, :].expand(B, T, T))
+            """,
+        ],
+        wrong={
+            """
+            T = valid.shape[1]
+            return torch.ones(T, T, dtype=torch.bool).triu() & valid[:, None]
+            """: "tril, not triu",
+            """
+            T = valid.shape[1]
+            return torch.ones(T, T, dtype=torch.bool).tril(-1) & valid[:, None]
+            """: "The diagonal is missing",
+            """
+            T = valid.shape[1]
+            return torch.ones(T, T, dtype=torch.bool).tril() & valid[:, :, None]
+            """: "among the queries",
+            """
+            T = valid.shape[1]
+            return torch.ones(len(valid), T, T, dtype=torch.bool).tril()
+            """: "The padding is forgotten",
+            "return torch.ones(valid.shape[1], valid.shape[1], dtype=torch.bool).tril()":
+            "one triangle",
+        },
+    ),
+    "attention.split_heads": Answers(
+        right=[
+            """
+            B, T, D = x.shape
+            return x.reshape(B, T, n_heads, D // n_heads).permute(0, 2, 1, 3)
+            """,
+            "return torch.stack(x.chunk(n_heads, dim=-1), dim=1)",
+        ],
+        wrong={
+            """
+            B, T, D = x.shape
+            return x.view(B, n_heads, T, D // n_heads)
+            """: "cuts the wrong axis",
+            """
+            B, T, D = x.shape
+            return x.view(B, T, n_heads, D // n_heads)
+            """: "not moved forward",
+            """
+            B, T, D = x.shape
+            return x.view(B, T, D // n_heads, n_heads).permute(0, 3, 1, 2)
+            """: "every n_heads-th number",
+            """
+            B, T, D = x.shape
+            return x.view(B, T, n_heads, D // n_heads).permute(0, 2, 3, 1)
+            """: "tokens stand in the last axis",
+        },
+    ),
+    # ------------------------------------------------------------ 07 transformer
+    "transformer.positions": Answers(
+        right=[
+            """
+            table = torch.zeros(n, d_model)
+            speed = torch.exp(-torch.arange(0, d_model, 2) / d_model * torch.tensor(10000.0).log())
+            table[:, 0::2] = torch.sin(torch.arange(n)[:, None] * speed)
+            table[:, 1::2] = torch.cos(torch.arange(n)[:, None] * speed)
+            return table
+            """,
+            """
+            i = torch.arange(d_model) // 2
+            angle = torch.outer(torch.arange(n).float(), 10000 ** (-2 * i / d_model))
+            return torch.where(torch.arange(d_model) % 2 == 0, angle.sin(), angle.cos())
+            """,
+        ],
+        wrong={
+            """
+            a = torch.arange(n)[:, None] * 10000 ** (-torch.arange(0, d_model, 2) / d_model)
+            return torch.cat([a.sin(), a.cos()], 1)
+            """: "They take turns",
+            """
+            a = torch.arange(n)[:, None] / 10000 ** (torch.arange(0, d_model, 2) / d_model)
+            return torch.stack([a.cos(), a.sin()], -1).flatten(1)
+            """: "have changed places",
+            """
+            a = torch.arange(n)[:, None] / 10000 ** (torch.arange(d_model // 2) / d_model)
+            return torch.stack([a.sin(), a.cos()], -1).flatten(1)
+            """: "the 2 is missing",
+            """
+            a = torch.arange(1, n + 1)[:, None] / 10000 ** (torch.arange(0, d_model, 2) / d_model)
+            return torch.stack([a.sin(), a.cos()], -1).flatten(1)
+            """: "count from 0",
+            """
+            a = torch.arange(n)[:, None] / 10000 ** (2 * torch.arange(0, d_model, 2) / d_model)
+            return torch.stack([a.sin(), a.cos()], -1).flatten(1)
+            """: "holds 2i already",
+            """
+            table = torch.zeros(n, d_model)
+            for i in range(d_model):
+                angle = torch.arange(n) * 10000 ** (-2 * i / d_model)
+                table[:, i] = angle.sin() if i % 2 == 0 else angle.cos()
+            return table
+            """: "i counts pairs",
+        },
+    ),
+    "transformer.label_smoothing": Answers(
+        right=[
+            """
+            log_p = torch.log_softmax(logits, -1)
+            goal = torch.full_like(log_p, share / logits.shape[1])
+            goal[torch.arange(len(target)), target] += 1 - share
+            return -(goal * log_p).sum(1).mean()
+            """,
+            """
+            p = logits - logits.logsumexp(1, keepdim=True)
+            right = p[range(len(target)), target]
+            return -(1 - share) * right.mean() - share * p.mean()
+            """,
+        ],
+        wrong={
+            """
+            p = logits.log_softmax(1)
+            return (-(1 - share) * p[range(len(p)), target] - share * p.sum(1)).mean()
+            """: "as a mean",
+            """
+            p = logits.log_softmax(1)
+            return (-p[range(len(p)), target] - share * p.mean(1)).mean()
+            """: "keeps 1 − share",
+            """
+            p = logits.log_softmax(1)
+            return ((1 - share) * p[range(len(p)), target] + share * p.mean(1)).mean()
+            """: "The sign is wrong",
+            """
+            p = logits.log_softmax(1)
+            return -(1 - share) * p[range(len(p)), target] - share * p.mean(1)
+            """: "Take their mean",
+            """
+            p = logits.softmax(1).log()
+            return (-(1 - share) * p[range(len(p)), target] - share * p.mean(1)).mean()
+            """: "log_softmax stays finite",
+            """
+            p = logits.log_softmax(1)
+            goal = torch.full_like(p, share / (p.shape[1] - 1))
+            goal[range(len(p)), target] = 1 - share
+            return -(goal * p).sum(1).mean()
+            """: "include the right one",
+            """
+            p = logits.log_softmax(1)
+            goal = torch.full_like(p, share / p.shape[1])
+            goal[range(len(p)), target] += 1 - share
+            return -(goal * p).mean()
+            """: "Sum over them",
+        },
+    ),
+    "transformer.beam_step": Answers(
+        right=[
+            """
+            best, place = torch.topk((scores.unsqueeze(1) + log_probs).view(-1), k)
+            V = log_probs.size(1)
+            parents = torch.div(place, V, rounding_mode="floor")
+            return {"scores": best, "parents": parents, "words": place - parents * V}
+            """,
+            """
+            total = scores[:, None] + log_probs
+            order = total.flatten().argsort(descending=True)[:k]
+            parents, words = torch.unravel_index(order, total.shape)
+            return {"scores": total[parents, words], "parents": parents, "words": words}
+            """,
+        ],
+        wrong={
+            """
+            best, i = log_probs.flatten().topk(k)
+            V = log_probs.shape[1]
+            return {"scores": best, "parents": i // V, "words": i % V}
+            """: "cannot save a bad beginning",
+            """
+            best, i = (scores[:, None] * log_probs).flatten().topk(k)
+            V = log_probs.shape[1]
+            return {"scores": best, "parents": i // V, "words": i % V}
+            """: "their logarithms add",
+            """
+            best, i = (scores[:, None] + log_probs).flatten().topk(k)
+            V = log_probs.shape[1]
+            return {"scores": best, "parents": i % V, "words": i // V}
+            """: "have changed places",
+            """
+            best, i = (scores[:, None] + log_probs).flatten().topk(k)
+            return {"scores": best, "parents": i // len(scores), "words": i % len(scores)}
+            """: "not by K",
+            """
+            best, i = (scores[:, None] + log_probs).flatten().topk(k)
+            return {"scores": best, "parents": i // log_probs.shape[1], "words": i}
+            """: "take the remainder",
+            """
+            best, words = (scores[:, None] + log_probs).topk(k, dim=1)
+            parents = torch.arange(len(scores))[:, None].expand_as(words)
+            return {"scores": best, "parents": parents, "words": words}
+            """: "among all K · V",
+            """
+            best, words = (scores[:, None] + log_probs).max(dim=1)
+            return {"scores": best, "parents": torch.arange(len(scores)), "words": words}
+            """: "may come from one beginning",
+        },
+    ),
+    "transformer.bleu_precision": Answers(
+        right=[
+            """
+            pieces = [candidate[i : i + n] for i in range(len(candidate) - n + 1)]
+            left = [reference[i : i + n] for i in range(len(reference) - n + 1)]
+            found = 0
+            for piece in pieces:
+                if piece in left:
+                    left.remove(piece)
+                    found += 1
+            return {"found": found, "all": len(pieces)}
+            """,
+            """
+            a = list(zip(*[candidate[i:] for i in range(n)]))
+            b = list(zip(*[reference[i:] for i in range(n)]))
+            return {"found": sum(min(a.count(p), b.count(p)) for p in set(a)), "all": len(a)}
+            """,
+        ],
+        wrong={
+            """
+            a = list(zip(*[candidate[i:] for i in range(n)]))
+            b = list(zip(*[reference[i:] for i in range(n)]))
+            return {"found": sum(p in b for p in a), "all": len(a)}
+            """: "Clipping is missing",
+            """
+            a = set(zip(*[candidate[i:] for i in range(n)]))
+            b = set(zip(*[reference[i:] for i in range(n)]))
+            return {"found": len(a & b), "all": len(a)}
+            """: "counted once only",
+            """
+            a = list(zip(*[candidate[i:] for i in range(n)]))
+            b = list(zip(*[reference[i:] for i in range(n)]))
+            return {"found": sum(min(a.count(p), b.count(p)) for p in set(a)), "all": len(b)}
+            """: "that would be a recall",
+            """
+            a = [tuple(candidate[i : i + n]) for i in range(len(candidate) - n)]
+            b = [tuple(reference[i : i + n]) for i in range(len(reference) - n)]
+            return {"found": sum(min(a.count(p), b.count(p)) for p in set(a)), "all": len(a)}
+            """: "The last piece is missing",
+            """
+            a = [tuple(sorted(candidate[i : i + n])) for i in range(len(candidate) - n + 1)]
+            b = [tuple(sorted(reference[i : i + n])) for i in range(len(reference) - n + 1)]
+            return {"found": sum(min(a.count(p), b.count(p)) for p in set(a)), "all": len(a)}
+            """: "order inside a piece",
+        },
+    ),
     # ------------------------------------------------------------ 08 gpt
     "gpt.causal_attention": Answers(
         right=[
@@ -813,6 +1137,220 @@ ANSWERS: dict[str, Answers] = {
             return torch.cat([a * angle.cos() - b * angle.sin(),
                               b * angle.cos() + a * angle.sin()], dim=-1)
             """: "places are not used",
+        },
+    ),
+    # ------------------------------------------------------------ 09 llms_and_prompting
+    "llms.mask_tokens": Answers(
+        right=[
+            """
+            picked = (pick < 0.15) & (tokens != 0)
+            inputs = tokens.clone()
+            inputs[picked & (what < 0.8)] = mask
+            inputs[picked & (what >= 0.9)] = others[picked & (what >= 0.9)]
+            return inputs, tokens.masked_fill(~picked, -100)
+            """,
+            """
+            labels = torch.full_like(tokens, -100)
+            picked = torch.logical_and(pick < 0.15, tokens > 0)
+            labels[picked] = tokens[picked]
+            changed = torch.where(what < 0.8, mask, torch.where(what < 0.9, tokens, others))
+            return torch.where(picked, changed, tokens), labels
+            """,
+        ],
+        wrong={
+            """
+            picked = (pick < 0.15) & (tokens != 0)
+            return torch.where(picked, mask, tokens), torch.where(picked, tokens, -100)
+            """: "All picked tokens are hidden",
+            """
+            picked = pick < 0.15
+            inputs = torch.where(picked & (what < 0.8), mask, tokens)
+            inputs = torch.where(picked & (what >= 0.9), others, inputs)
+            return inputs, torch.where(picked, tokens, -100)
+            """: "Padding is picked",
+            """
+            picked = (pick < 0.15) & (tokens != 0)
+            inputs = torch.where(picked & (what < 0.8), mask, tokens)
+            inputs = torch.where(picked & (what >= 0.9), others, inputs)
+            return inputs, tokens
+            """: "The labels hold every token",
+            """
+            picked = (pick < 0.15) & (tokens != 0)
+            tokens[picked & (what < 0.8)] = mask
+            tokens[picked & (what >= 0.9)] = others[picked & (what >= 0.9)]
+            return tokens, torch.where(picked, tokens, -100)
+            """: "in place",
+            """
+            picked = (pick < 0.15) & (tokens != 0)
+            inputs = torch.where(picked & (what < 0.8), mask, others)
+            return inputs, torch.where(picked, tokens, -100)
+            """: "Every token that is not hidden",
+        },
+    ),
+    "llms.corrupt_spans": Answers(
+        right=[
+            """
+            inputs, target = list(words), []
+            for i, (start, stop) in reversed(list(enumerate(spans))):
+                target = [f"<{i}>"] + inputs[start:stop] + target
+                inputs[start:stop] = [f"<{i}>"]
+            return inputs, target + [f"<{len(spans)}>"]
+            """,
+            """
+            gap = {i: n for n, (a, b) in enumerate(spans) for i in range(a, b)}
+            inputs, target, last = [], [], None
+            for i, word in enumerate(words):
+                n = gap.get(i)
+                if n is None:
+                    inputs.append(word)
+                else:
+                    if n != last:
+                        inputs.append(f"<{n}>")
+                        target.append(f"<{n}>")
+                    target.append(word)
+                last = n
+            target.append(f"<{len(spans)}>")
+            return inputs, target
+            """,
+        ],
+        wrong={
+            """
+            inputs, target, end = [], [], 0
+            for i, (start, stop) in enumerate(spans):
+                inputs += words[end:start] + [f"<{i}>"]
+                target += [f"<{i}>"] + words[start:stop]
+                end = stop
+            return inputs, target + [f"<{len(spans)}>"]
+            """: "behind the last span are missing",
+            """
+            inputs, target, end = [], [], 0
+            for i, (start, stop) in enumerate(spans):
+                inputs += words[end:start] + [f"<{i}>"]
+                target += [f"<{i}>"] + words[start:stop]
+                end = stop
+            return inputs + words[end:], target
+            """: "last sign of the target is missing",
+            """
+            inputs, target, end = [], [], 0
+            for i, (start, stop) in enumerate(spans):
+                inputs += words[end:start] + [f"<{i}>"]
+                target += [f"<{i}>"] + words[start:stop + 1]
+                end = stop + 1
+            return inputs + words[end:], target + [f"<{len(spans)}>"]
+            """: "check 1 of 4",
+            """
+            inputs, target, end = [], [], 0
+            for i, (start, stop) in enumerate(spans, 1):
+                inputs += words[end:start] + [f"<{i}>"]
+                target += [f"<{i}>"] + words[start:stop]
+                end = stop
+            return inputs + words[end:], target + [f"<{len(spans)}>"]
+            """: "begin with <0>",
+        },
+    ),
+    "llms.relative_bucket": Answers(
+        right=[
+            """
+            import math
+            shift = torch.zeros_like(distance)
+            if both_sides:
+                buckets //= 2
+                shift = (distance > 0).long() * buckets
+                d = distance.abs()
+            else:
+                d = torch.relu(-distance)
+            near = buckets // 2
+            far = torch.log(d.float() / near) / math.log(farthest / near) * (buckets - near)
+            far = torch.minimum(near + far.long(), torch.tensor(buckets - 1))
+            return shift + torch.where(d < near, d, far)
+            """,
+            """
+            d = distance.abs() if both_sides else (-distance).clamp(min=0)
+            n = buckets // 2 if both_sides else buckets
+            near, steps = n // 2, n - n // 2
+            ratio = torch.tensor(farthest / near).log()
+            far = near + (steps * (d.clamp(min=near) / near).log() / ratio).floor().long()
+            bucket = torch.where(d < near, d, far.clamp(max=n - 1))
+            return bucket + n * (distance > 0) if both_sides else bucket
+            """,
+        ],
+        wrong={
+            """
+            d = distance.abs() if both_sides else (-distance).clamp(min=0)
+            return d.clamp(max=buckets - 1)
+            """: "check 1 of 6",
+            """
+            n = buckets // 2 if both_sides else buckets
+            d = distance.abs() if both_sides else (-distance).clamp(min=0)
+            near = n // 2
+            ratio = torch.tensor(farthest / near).log()
+            far = near + ((d.clamp(min=1) / near).log() / ratio * (n - near)).long()
+            return torch.where(d < near, d, far.clamp(max=n - 1))
+            """: "Both sides have the same buckets",
+            """
+            n = buckets // 2 if both_sides else buckets
+            d = distance.abs()
+            near = n // 2
+            ratio = torch.tensor(farthest / near).log()
+            far = near + ((d.clamp(min=1) / near).log() / ratio * (n - near)).long()
+            shift = n * (distance > 0) if both_sides else 0
+            return shift + torch.where(d < near, d, far.clamp(max=n - 1))
+            """: "counts as distance 0",
+            """
+            n = buckets // 2 if both_sides else buckets
+            d = distance.abs() if both_sides else (-distance).clamp(min=0)
+            near = n // 2
+            ratio = torch.tensor(farthest / near).log()
+            far = near + ((d.clamp(min=1) / near).log() / ratio * (n - near)).long()
+            shift = n * (distance > 0) if both_sides else 0
+            return shift + torch.where(d < near, d, far)
+            """: "share the last bucket",
+            """
+            n = buckets // 2 if both_sides else buckets
+            d = distance.abs() if both_sides else (-distance).clamp(min=0)
+            shift = n * (distance > 0) if both_sides else 0
+            return shift + d.clamp(max=n // 2)
+            """: "get coarser",
+        },
+    ),
+    "llms.few_shot_prompt": Answers(
+        right=[
+            """
+            text = ""
+            for asked, answer in examples:
+                text += asked + between + answer + after
+            return text + question + between.rstrip()
+            """,
+            """
+            lines = [asked + between + answer for asked, answer in examples]
+            return after.join(lines + [f"{question}{between}".rstrip()])
+            """,
+        ],
+        wrong={
+            """
+            text = ""
+            for asked, answer in examples:
+                text += asked + between + answer + after
+            return text + question + between
+            """: "ends with a space",
+            """
+            text = ""
+            for asked, answer in examples:
+                text += asked + between + answer + after
+            return text + question
+            """: "is missing after the question",
+            """
+            lines = [f"{asked} = {answer}" for asked, answer in examples]
+            return chr(10).join(lines + [question + " ="])
+            """: "are arguments",
+            """
+            lines = [asked + between + answer for asked, answer in examples]
+            return "".join(lines + [question + between.rstrip()])
+            """: "Nothing separates",
+            """
+            lines = [asked + between + answer for asked, answer in examples]
+            return after.join(lines + [question + between])[:-1]
+            """: "Cut spaces only",
         },
     ),
 }  # fmt: skip

@@ -1622,6 +1622,19 @@ def test_curves_refuses_other_shapes(at, values):
         plots.curves({"c": (at, values)}, x="", y="")
 
 
+def test_token_boxes_go_on_in_a_new_line():
+    rows, colors = [["One", "day"], ["x" * 30, "end", "."]], [["red", "C0"], ["w", "w", "0.5"]]
+    ax = plots.token_boxes(rows, colors, title="two texts", columns=32)
+    assert [text.get_text() for text in ax.texts] == [*rows[0], *rows[1], "two texts"]
+    assert [-round(patch.get_y() + 0.4) for patch in ax.patches] == [0, 0, 1, 2, 2]
+    assert [patch.get_x() for patch in ax.patches] == pytest.approx([0, 4, 0, 0, 4])
+    assert ax.get_xlim() == (0, 32) and ax.get_ylim() == (-2.6, 1.6)
+    given = plt.subplots()[1]
+    assert plots.token_boxes([["a" * 9]], [["w"]], columns=4, ax=given) is given  # too long: alone
+    with pytest.raises(ValueError, match="each token of each row needs one color"):
+        plots.token_boxes(rows, colors[:1])
+
+
 # ---------------------------------------------------------------- widgets
 
 

@@ -50,8 +50,11 @@ CODE_CELLS: dict[str, int] = {
     "day2_gans_transformers/02_better_gans": 82,
     "day2_gans_transformers/03_style_and_cycles": 73,
     "day2_gans_transformers/04_diffusion": 116,
-    "day2_gans_transformers/05_words_and_tokens": 85,
-    "day2_gans_transformers/08_gpt": 117,
+    "day2_gans_transformers/05_words_and_tokens": 84,
+    "day2_gans_transformers/06_attention": 67,
+    "day2_gans_transformers/07_transformer": 97,
+    "day2_gans_transformers/08_gpt": 122,
+    "day2_gans_transformers/09_llms_and_prompting": 104,
 }
 
 TAGS = {"nbval-ignore-output", "nbval-check-output", "hide-input"}  # and picture:NAME

@@ -203,6 +203,7 @@ MAKERS: dict[str, Callable[[], tuple]] = {  # role -> its model, its card, perha
     "digit judge": digit_judge,
     "shape judge": shape_judge,
     "storyteller": storyteller.storyteller,
+    "instructed storyteller": storyteller.instructed,
 }
 
 

@@ -2,6 +2,7 @@
 
 import inspect
 import math
+from collections import Counter
 from functools import partial
 from itertools import pairwise
 
@@ -1262,6 +1263,452 @@ define(
 )  # fmt: skip
 
 
+# ---------------------------------------------------------------- 06 attention
+
+
+def additive_scores(queries, keys, w_q, w_k, v):
+    return torch.tanh((queries @ w_q.T)[:, :, None] + (keys @ w_k.T)[:, None]) @ v
+
+
+define(
+    "attention.additive_scores",
+    additive_scores,
+    minutes=6,
+    level="medium",
+    hints=[
+        "First queries @ w_q.T of shape (B, T, A) and keys @ w_k.T of shape (B, S, A).",
+        "To add each to each, give them shapes (B, T, 1, A) and (B, 1, S, A): x[:, :, None] and "
+        "x[:, None].",
+        "The sum has shape (B, T, S, A). After the tanh, @ v sums over A.",
+    ],
+    cases=lambda: [
+        (_normal(3, 3, 4, seed=5), _normal(3, 3, 4, seed=6), _normal(4, 4, seed=7),
+         _normal(4, 4, seed=8), _normal(4, seed=9)),
+        (_normal(2, 3, 4), _normal(2, 5, 4, seed=1), _normal(6, 4, seed=2), _normal(6, 4, seed=3),
+         _normal(6, seed=4)),
+    ],
+    mistakes={
+        "The tanh is missing. Without it the query moves all scores of its row alike, and the "
+        "softmax does not see it.":
+        lambda q, k, a, b, v: ((q @ a.T)[:, :, None] + (k @ b.T)[:, None]) @ v,
+        "Queries and keys have changed places: the answer has a row for each query.":
+        lambda q, k, a, b, v: additive_scores(q, k, a, b, v).transpose(1, 2),
+        "w_q belongs to the queries and w_k to the keys; here they have changed places.":
+        lambda q, k, a, b, v: additive_scores(q, k, b, a, v),
+        "The matrices are not transposed: w_q has shape (A, H), so it is queries @ w_q.T.":
+        lambda q, k, a, b, v: additive_scores(q, k, a.T, b.T, v),
+        "v is missing: the sum over A is weighted by v.":
+        lambda q, k, a, b, v: additive_scores(q, k, a, b, torch.ones_like(v)),
+        "The tanh stands around the whole score. It belongs inside, before v.":
+        lambda q, k, a, b, v: torch.tanh(
+            ((q @ a.T)[:, :, None] + (k @ b.T)[:, None]) @ v),
+        "Each vector has its own tanh. Add first: one tanh around the sum.":
+        lambda q, k, a, b, v: (torch.tanh(q @ a.T)[:, :, None] + torch.tanh(k @ b.T)[:, None]) @ v,
+        "The transformed vectors are multiplied. This form of attention adds them.":
+        lambda q, k, a, b, v: torch.tanh((q @ a.T)[:, :, None] * (k @ b.T)[:, None]) @ v,
+        "These are weights. Leave the softmax to the next line: the padding has to go first.":
+        lambda q, k, a, b, v: additive_scores(q, k, a, b, v).softmax(-1),
+        "The mean over A is taken. It is a sum.":
+        lambda q, k, a, b, v: additive_scores(q, k, a, b, v) / len(v),
+        "Query t is added to key t only. Add each to each: shapes (B, T, 1, A) and (B, 1, S, A).":
+        lambda q, k, a, b, v: torch.tanh(q @ a.T + k @ b.T) @ v,
+    },
+)  # fmt: skip
+
+
+def scaled_dot_product(queries, keys, mask):
+    scores = queries @ keys.transpose(-2, -1) / queries.shape[-1] ** 0.5
+    return scores.masked_fill(~mask, -torch.inf).softmax(dim=-1)
+
+
+def _attention_cases() -> list[tuple]:
+    lower = torch.ones(5, 5, dtype=torch.bool).tril()
+    padded = torch.tensor([[True, True, False, True, False, True, True]]).expand(2, 4, 7)
+    return [
+        (_normal(2, 4, 8), _normal(2, 7, 8, seed=1), padded),
+        (_normal(2, 3, 5, 16, seed=2), _normal(2, 3, 5, 16, seed=3), lower.expand(2, 3, 5, 5)),
+        (9 * _normal(4, 8, seed=4), 9 * _normal(6, 8, seed=5), torch.ones(4, 6, dtype=torch.bool)),
+    ]
+
+
+define(
+    "attention.scaled_dot_product",
+    scaled_dot_product,
+    minutes=6,
+    level="medium",
+    hints=[
+        "Scores of all pairs are one matrix product: queries @ keys.transpose(-2, -1).",
+        "Divide by the root of D, which is queries.shape[-1].",
+        "scores.masked_fill(~mask, -math.inf) forbids what is False; then softmax over dim −1.",
+    ],
+    cases=_attention_cases,
+    mistakes={
+        "The division by √D is missing.": (" / queries.shape[-1] ** 0.5", ""),
+        "This divides by D. The standard deviation of the scores is √D.": (" ** 0.5", ""),
+        "The root is of another number: D is the length of a vector, queries.shape[-1].":
+        ("queries.shape[-1] ** 0.5", "keys.shape[-2] ** 0.5"),
+        "The mask is turned around: True allows a look.": ("~mask", "mask"),
+        "The mask is not used.": (".masked_fill(~mask, -torch.inf)", ""),
+        "The softmax goes over the queries. Each query shares out its weight among the keys: "
+        "dim=-1.": ("dim=-1", "dim=-2"),
+        "Weights are set to 0 after the softmax, so the rows no longer sum to 1. Mask the scores.":
+        lambda q, k, mask: (
+            (q @ k.transpose(-2, -1) / q.shape[-1] ** 0.5).softmax(-1).masked_fill(~mask, 0)),
+        "Forbidden scores are set to 0. A score of 0 is no −∞: exp(0) = 1 still gets weight.":
+        ("-torch.inf", "0.0"),
+        "These are scores. A softmax over the keys makes them weights.": (".softmax(dim=-1)", ""),
+        "The scores are multiplied by √D. Divide.": (" / queries", " * queries"),
+        "The weights are divided by √D, and no longer sum to 1. The division comes before the "
+        "softmax.":
+        lambda q, k, mask: (
+            scaled_dot_product(q * q.shape[-1] ** 0.5, k, mask) / q.shape[-1] ** 0.5),
+    },
+)  # fmt: skip
+
+
+def causal_mask(valid):
+    n = valid.shape[1]
+    return torch.ones(n, n, dtype=torch.bool, device=valid.device).tril() & valid[:, None, :]
+
+
+define(
+    "attention.causal_mask",
+    causal_mask,
+    minutes=5,
+    level="easy",
+    hints=[
+        "torch.ones(T, T, dtype=torch.bool, device=valid.device).tril() is True where key ≤ query.",
+        "valid says which keys may be seen: valid[:, None, :] has shape (B, 1, T).",
+        "Both must hold: & of the two, which gives (B, T, T).",
+    ],
+    cases=lambda: [
+        (torch.tensor([[True] * 5, [True] * 3 + [False] * 2]),),
+        (torch.tensor([[True, True, False], [True, False, False], [True, True, True]]),),
+        (torch.tensor([[False, False, True, True]]),),
+    ],
+    mistakes={
+        "This allows the future and forbids the past: it is tril, not triu.":
+        lambda valid: torch.ones_like(valid[0]).expand(valid.shape[1], -1).triu()
+        & valid[:, None, :],
+        "The diagonal is missing: a token may look at itself.": (".tril()", ".tril(-1)"),
+        "Each token sees one step ahead: the mask is wrong by one place.": (".tril()", ".tril(1)"),
+        "Padding is marked among the queries. It must not be looked at: keys are the last axis.":
+        ("valid[:, None, :]", "valid[:, :, None]"),
+        "The padding is forgotten.": (" & valid[:, None, :]", " & torch.ones_like(valid)[:, None]"),
+        "The answer is one triangle (T, T), and knows nothing of the batch: take in valid, at the "
+        "keys.":
+        lambda valid: torch.ones_like(valid[0]).expand(valid.shape[1], -1).tril(),
+        "The future is forgotten: only padding is masked.":
+        lambda valid: valid[:, None, :].expand(-1, valid.shape[1], -1),
+        "Either is enough here. Both must hold: &, not |.": (" & ", " | "),
+        "True and False are turned around: True allows a look.":
+        lambda valid: ~causal_mask(valid),
+        "Rows of padding are all False: their softmax will be NaN. Only keys need the mask.":
+        lambda valid: causal_mask(valid) & valid[:, :, None],
+    },
+)  # fmt: skip
+
+
+def split_heads(x, n_heads):
+    return x.unflatten(-1, (n_heads, -1)).transpose(1, 2)
+
+
+define(
+    "attention.split_heads",
+    split_heads,
+    minutes=6,
+    level="medium",
+    hints=[
+        "Two steps: cut the last axis in two, then move the heads forward.",
+        "x.view(B, T, n_heads, D // n_heads) cuts D numbers of each token into heads.",
+        "Then .transpose(1, 2): (B, T, n_heads, …) becomes (B, n_heads, T, …).",
+    ],
+    cases=lambda: [
+        (_normal(2, 3, 8), 4),
+        (_normal(2, 4, 8, seed=1), 4),
+        (_normal(1, 5, 6, seed=2), 1),
+        (_normal(3, 2, 12, seed=3), 3),
+    ],
+    mistakes={
+        "The numbers of one head come from several tokens: view alone straight to "
+        "(B, n_heads, T, …) cuts the wrong axis. Cut D first, then transpose.":
+        lambda x, h: x.reshape(len(x), h, x.shape[1], -1),
+        "The heads are not moved forward: transpose axes 1 and 2.": (".transpose(1, 2)", ""),
+        "The cut is right in size, but head 0 gets every n_heads-th number. It gets the first D/h.":
+        lambda x, h: x.unflatten(-1, (-1, h)).permute(0, 3, 1, 2),
+        "The tokens stand in the last axis: (B, n_heads, D/h, T). Only axes 1 and 2 are exchanged.":
+        lambda x, h: split_heads(x, h).transpose(-2, -1),
+        "n_heads is taken for the size of a head. A head has D / n_heads numbers.":
+        lambda x, h: x.unflatten(-1, (-1, h)).transpose(1, 2),
+        "The heads come first, before the batch: the order is (B, n_heads, T, D/h).":
+        lambda x, h: split_heads(x, h).transpose(0, 1),
+        "Every head has all numbers. Cut the last axis.":
+        lambda x, h: x[:, None].expand(-1, h, -1, -1),
+        "The heads are in the reverse order: head 0 gets the first numbers.":
+        lambda x, h: split_heads(x, h).flip(1),
+    },
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 07 transformer
+
+
+def positions(n, d_model):
+    angle = torch.arange(n)[:, None] * 10_000 ** (-torch.arange(0, d_model, 2) / d_model)
+    return torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)
+
+
+define(
+    "transformer.positions",
+    positions,
+    minutes=7,
+    level="medium",
+    hints=[
+        "First the angles t ω_i, a table (n, d_model / 2): positions as a column times ω as a row.",
+        "2i runs over torch.arange(0, d_model, 2), so ω is 10_000 ** (-torch.arange(0, d_model, 2) "
+        "/ d_model).",
+        "Make a table of zeros (n, d_model) and fill [:, 0::2] with sines, [:, 1::2] with cosines.",
+    ],
+    cases=lambda: [(5, 8), (1, 2), (30, 16), (12, 64)],
+    mistakes={
+        "All sines stand first, then all cosines. They take turns: column 0 a sine, 1 a cosine.":
+        ("torch.stack([angle.sin(), angle.cos()], dim=2).flatten(1)",
+         "torch.cat([angle.sin(), angle.cos()], dim=1)"),
+        "Sines and cosines have changed places: the even columns hold sines.":
+        ("[angle.sin(), angle.cos()]", "[angle.cos(), angle.sin()]"),
+        "The exponent is −2i / d, and i counts pairs. This falls half as fast: the 2 is missing.":
+        ("-torch.arange(0, d_model, 2) / d_model", "-torch.arange(d_model // 2) / d_model"),
+        "This falls twice as fast: arange in steps of 2 holds 2i already.":
+        ("-torch.arange(0, d_model, 2) / d_model", "-2 * torch.arange(0, d_model, 2) / d_model"),
+        "The exponent's sign is wrong: the waves become longer, not shorter.":
+        ("-torch.arange(0, d_model, 2)", "torch.arange(0, d_model, 2)"),
+        "Positions count from 0, not from 1.": ("torch.arange(n)[:", "torch.arange(1, n + 1)[:"),
+        "The base of the waves is 10,000.": ("10_000", "1_000"),
+        "The table lies on its side: one row for each position.":
+        lambda n, d_model: positions(n, d_model).T,
+        "i counts pairs of columns, not columns: column 2 is pair 1.":
+        lambda n, d_model: torch.where(
+            torch.arange(d_model) % 2 == 0,
+            (torch.arange(n)[:, None] * 10_000 ** (-2 * torch.arange(d_model) / d_model)).sin(),
+            (torch.arange(n)[:, None] * 10_000 ** (-2 * torch.arange(d_model) / d_model)).cos(),
+        ),
+        "Each column has its own speed here. A sine and its cosine share one.":
+        lambda n, d_model: torch.where(
+            torch.arange(d_model) % 2 == 0,
+            (torch.arange(n)[:, None] * 10_000 ** (-torch.arange(d_model) / d_model)).sin(),
+            (torch.arange(n)[:, None] * 10_000 ** (-torch.arange(d_model) / d_model)).cos(),
+        ),
+    },
+)  # fmt: skip
+
+
+def smoothed(logits, target, share):
+    log_p = logits.log_softmax(dim=-1)
+    right = -log_p.gather(1, target[:, None]).squeeze(1)
+    return ((1 - share) * right - share * log_p.mean(dim=1)).mean()
+
+
+define(
+    "transformer.label_smoothing",
+    smoothed,
+    minutes=6,
+    level="medium",
+    hints=[
+        "Both terms need log-probabilities: logits.log_softmax(dim=-1), (N, V).",
+        "The right words: log_p.gather(1, target[:, None]), (N, 1). The sum over all words, "
+        "divided by V, is a mean over dim 1.",
+        "(1 - share) times the first, share times the second, both with a minus; then the mean.",
+    ],
+    cases=lambda: [
+        (_normal(6, 10), torch.tensor([0, 3, 9, 3, 1, 7]), 0.1),
+        (3 * _normal(4, 5, seed=1), torch.tensor([4, 0, 2, 2]), 0.3),
+        (_normal(3, 7, seed=2), torch.tensor([6, 1, 0]), 0.0),
+        (200 * _normal(3, 4, seed=3), torch.tensor([1, 3, 0]), 0.5),
+    ],
+    gradients=True,
+    mistakes={
+        "The share goes to all words as a mean, s / V each. This is a sum over V.":
+        ("log_p.mean(dim=1)", "log_p.sum(dim=1)"),
+        "share and 1 − share have changed places: most of the weight is on the right word.":
+        lambda logits, target, share: smoothed(logits, target, 1 - share),
+        "The right word keeps 1 − share, not all of it.": ("(1 - share) * right", "right"),
+        "The sign is wrong: a loss is minus a log-probability.":
+        lambda logits, target, share: -smoothed(logits, target, share),
+        "The second term has the wrong sign: it is minus log p, too.":
+        ("- share * log_p", "+ share * log_p"),
+        "This is the sum over the words of the batch; the mean is asked for.":
+        ("log_p.mean(dim=1)).mean()", "log_p.mean(dim=1)).sum()"),
+        "One number for each word is left. Take their mean.":
+        ("log_p.mean(dim=1)).mean()", "log_p.mean(dim=1))"),
+        "The V words include the right one: it gets s / V as well, each of them divided by V.":
+        lambda logits, target, share: (
+            (1 - share) * F.cross_entropy(logits, target)
+            - share / (logits.shape[1] - 1) * (
+                logits.log_softmax(dim=1).sum(dim=1) + F.cross_entropy(
+                    logits, target, reduction="none")
+            ).mean()
+        ),
+        "The mean runs over the V words, too. Sum over them, then the mean over the N words.":
+        lambda logits, target, share: smoothed(logits, target, share) / logits.shape[1],
+        "The share is left out: this is plain cross entropy.":
+        lambda logits, target, share: F.cross_entropy(logits, target),
+        "Logits are no log-probabilities: log_softmax is missing.":
+        ("logits.log_softmax(dim=-1)", "logits"),
+        "The softmax runs over the batch. It belongs over the words, dim 1.":
+        ("logits.log_softmax(dim=-1)", "logits.log_softmax(dim=0)"),
+        "The logarithm of a softmax that has become 0 is −infinity. log_softmax stays finite.":
+        ("logits.log_softmax(dim=-1)", "logits.softmax(dim=-1).log()"),
+    },
+)  # fmt: skip
+
+
+def beam_step(scores, log_probs, k):
+    total = (scores[:, None] + log_probs).flatten()
+    best = total.topk(k)
+    size = log_probs.shape[1]
+    return {"scores": best.values, "parents": best.indices // size, "words": best.indices % size}
+
+
+define(
+    "transformer.beam_step",
+    beam_step,
+    minutes=8,
+    level="medium",
+    hints=[
+        "The score of each continuation: scores[:, None] + log_probs, (K, V).",
+        "The k best of all K · V: flatten the table, then topk(k) gives values and indices.",
+        "Index i of the flat table is beginning i // V and word i % V.",
+    ],
+    cases=lambda: [
+        (-_normal(3).abs(), _normal(3, 7, seed=1).log_softmax(dim=1), 3),
+        (torch.zeros(1), _normal(1, 9, seed=2).log_softmax(dim=1), 4),
+        (torch.tensor([-0.1, -6.0]), _normal(2, 6, seed=3).log_softmax(dim=1), 3),
+        (-3 * _normal(4, seed=4).abs(), (2 * _normal(4, 5, seed=5)).log_softmax(dim=1), 2),
+    ],
+    mistakes={
+        "The scores of the beginnings are left out: a good word cannot save a bad beginning.":
+        ("(scores[:, None] + log_probs)", "log_probs"),
+        "Log-probabilities are multiplied. Probabilities multiply, their logarithms add.":
+        ("scores[:, None] + log_probs", "scores[:, None] * log_probs"),
+        "parents and words have changed places: beginning i // V, word i % V.":
+        ("best.indices // size, \"words\": best.indices % size",
+         "best.indices % size, \"words\": best.indices // size"),
+        "The flat table has rows of V words: divide by V, not by K.":
+        ("log_probs.shape[1]", "log_probs.shape[0]"),
+        "These are the worst continuations: log-probabilities nearer to 0 are better.":
+        ("total.topk(k)", "total.topk(k, largest=False)"),
+        "words holds places in the flat table; take the remainder by V.":
+        ("best.indices % size", "best.indices"),
+        "These are the k best words of each beginning. Choose k among all K · V together.":
+        lambda scores, log_probs, k: {
+            "scores": (best := (scores[:, None] + log_probs).topk(k, dim=1)).values,
+            "parents": torch.arange(len(scores))[:, None].expand_as(best.indices),
+            "words": best.indices,
+        },
+        "Each beginning goes on with its best word here. Several may come from one beginning.":
+        lambda scores, log_probs, k: {
+            "scores": (best := (scores[:, None] + log_probs).max(dim=1)).values,
+            "parents": torch.arange(len(scores)),
+            "words": best.indices,
+        },
+        "The best come first.":
+        lambda scores, log_probs, k: {
+            name: part.flip(0) for name, part in beam_step(scores, log_probs, k).items()
+        },
+        "scores holds the last word's log-probability only. Add its beginning's.":
+        lambda scores, log_probs, k: {
+            **(step := beam_step(scores, log_probs, k)),
+            "scores": step["scores"] - scores[step["parents"]],
+        },
+        "These are probabilities; keep the logarithms.":
+        ('"scores": best.values', '"scores": best.values.exp()'),
+    },
+)  # fmt: skip
+
+
+def matches(candidate, reference, n):
+    pieces, left = (
+        [tuple(line[i : i + n]) for i in range(len(line) - n + 1)]
+        for line in (candidate, reference)
+    )
+    found = 0
+    for piece in pieces:
+        if piece in left:
+            left.remove(piece)  # it can be matched once
+            found += 1
+    return {"found": found, "all": len(pieces)}
+
+
+def _by_one(candidate, reference, n, clip=True, distinct=False):
+    """`matches` with its parts to switch off."""
+    pieces, known = (
+        [tuple(line[i : i + n]) for i in range(len(line) - n + 1)]
+        for line in (candidate, reference)
+    )
+    pieces = sorted(set(pieces)) if distinct else pieces
+    found = sum(piece in known for piece in pieces)
+    return {"found": (Counter(pieces) & Counter(known)).total() if clip else found,
+            "all": len(pieces)}  # fmt: skip
+
+
+define(
+    "transformer.bleu_precision",
+    matches,
+    minutes=7,
+    level="medium",
+    hints=[
+        "The pieces of a list: tuple(line[i:i + n]) for i in range(len(line) - n + 1).",
+        "collections.Counter counts them; a piece counts min(its count here, its count there).",
+        "Counter(a) & Counter(b) takes that minimum for each piece; .total() adds up.",
+    ],
+    cases=lambda: [
+        (["le", "chat", "noir", "dort", "."], ["le", "chat", "dort", "."], 1),
+        (["le", "le", "le", "le"], ["le", "chat", "voit", "le", "chien", "."], 1),
+        (["a", "b", "a", "b", "a", "b", "c"], ["a", "b", "a", "b", "c", "d"], 2),
+        (["a", "b", "c", "d", "a", "b"], ["c", "d", "a", "b", "a", "b", "c"], 3),
+        (["oui", "."], ["non", ".", "oui", "."], 4),
+        (["son", "rouge", "chapeau", "."], ["son", "chapeau", "rouge", "."], 2),
+        (["le", "chat"], ["la", "belle", "chatte"], 1),
+    ],
+    mistakes={
+        "Clipping is missing: a piece counts at most as often as the right sentence holds it.":
+        partial(_by_one, clip=False),
+        "Repeated pieces are counted once only. Each one of the candidate's counts.":
+        partial(_by_one, distinct=True),
+        "The last piece is missing: a line of m words has m − n + 1 pieces.":
+        ("len(line) - n + 1", "len(line) - n"),
+        "Some pieces have fewer than n words: the last ones run beyond the end.":
+        ("range(len(line) - n + 1)", "range(len(line))"),
+        "all counts the right sentence's pieces: that would be a recall. Count the candidate's.":
+        lambda candidate, reference, n: {
+            **matches(candidate, reference, n), "all": matches(reference, reference, n)["all"]
+        },
+        "This gives the words one by one; n is not used.":
+        lambda candidate, reference, n: matches(candidate, reference, 1),
+        "The pieces do not overlap here. One begins at every word.":
+        ("range(len(line) - n + 1)", "range(0, len(line) - n + 1, n)"),
+        "The order inside a piece counts.":
+        ("tuple(line[i : i + n])", "tuple(sorted(line[i : i + n]))"),
+        "This searches letters: \"le\" stands in \"belle\". Compare whole words.":
+        lambda candidate, reference, n: {
+            **(made := matches(candidate, reference, n)),
+            "found": sum(
+                min(" ".join(candidate).count(piece), " ".join(reference).count(piece))
+                for piece in {" ".join(candidate[i : i + n]) for i in range(made["all"])}
+            ),
+        },
+        "found holds the pieces that are not there.":
+        ("if piece in left:\n            left.remove(piece)",
+         "if piece not in left:\n            pass"),
+        "The sum of both is no share: all counts the candidate's pieces.":
+        lambda candidate, reference, n: {
+            **matches(candidate, reference, n),
+            "all": len(candidate) + len(reference) - 2 * n + 2,
+        },
+    },
+)  # fmt: skip
+
+
 # ---------------------------------------------------------------- 08 gpt
 
 
@@ -1536,5 +1983,264 @@ define(
             rotate(x, places, base).chunk(2, dim=-1), dim=-1).flatten(-2),
         "The two halves have changed places.":
         lambda x, places, base=10_000.0: rotate(x, places, base).roll(x.shape[-1] // 2, dims=-1),
+    },
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 09 llms_and_prompting
+
+
+def mask_tokens(tokens, pick, what, others, mask):
+    picked = (pick < 0.15) & (tokens > 0)
+    inputs = torch.where(picked & (what < 0.8), mask, tokens)
+    inputs = torch.where(picked & (what >= 0.9), others, inputs)
+    return inputs, torch.where(picked, tokens, -100)
+
+
+def _mask_case(rows: int, length: int, seed: int, mask: int) -> tuple:
+    generator = torch.Generator().manual_seed(seed)
+    tokens, others = torch.randint(1, mask, (2, rows, length), generator=generator)
+    pick, what = torch.rand(2, rows, length, generator=generator)
+    tokens[0, -length // 4 :] = 0
+    return tokens, pick, what, others, mask
+
+
+define(
+    "llms.mask_tokens",
+    mask_tokens,
+    minutes=7,
+    level="medium",
+    hints=[
+        "First who is picked: pick < 0.15, and no padding: tokens > 0. A tensor of bools.",
+        "torch.where(condition, a, b) takes a where the condition holds, else b. Begin with the "
+        "mask for picked & (what < 0.8).",
+        "Then others where picked & (what >= 0.9). The labels: tokens where picked, else -100.",
+    ],
+    cases=lambda: [_mask_case(4, 40, 0, 50), _mask_case(6, 70, 1, 143)],
+    mistakes={
+        "Padding is picked, too. Where tokens is 0 there is nothing to guess.":
+        ("(pick < 0.15) & (tokens > 0)", "pick < 0.15"),
+        "85 % are picked: the condition is turned around. It is pick < 0.15.":
+        ("pick < 0.15", "pick > 0.15"),
+        "All picked tokens are hidden. A tenth of them gets another token, a tenth stays.":
+        lambda tokens, pick, what, others, mask: mask_tokens(tokens, pick, 0 * what, others, mask),
+        "A picked token never stays as it is: between 0.8 and 0.9 nothing changes.":
+        ("what >= 0.9", "what >= 0.8"),
+        "No token is replaced by another one: where picked and what >= 0.9, take it from others.":
+        lambda tokens, pick, what, others, mask: mask_tokens(tokens, pick, what, tokens, mask),
+        "Tokens that were not picked are changed, too: `picked &` is missing.":
+        ("picked & (what < 0.8)", "what < 0.8"),
+        "Tokens that were not picked are replaced by others: `picked &` is missing.":
+        ("picked & (what >= 0.9)", "what >= 0.9"),
+        "Every token that is not hidden gets another one. Only a tenth of the picked ones does.":
+        lambda tokens, pick, what, others, mask: (
+            torch.where((pick < 0.15) & (tokens != 0) & (what < 0.8), mask, others),
+            mask_tokens(tokens, pick, what, others, mask)[1]),
+        "The labels are the changed inputs: then the answer at a mask is the mask. Take tokens.":
+        ("torch.where(picked, tokens, -100)", "torch.where(picked, inputs, -100)"),
+        "The labels hold every token. Only picked ones are asked; -100 makes the loss skip others.":
+        ("torch.where(picked, tokens, -100)", "tokens"),
+        "What is not asked must have the label -100, which cross_entropy skips. 0 is a token.":
+        ("tokens, -100)", "tokens, 0)"),
+        "Labels where the input was changed only. The tenth that stays as it is is asked, too: "
+        "the model cannot know that it is right.":
+        ("torch.where(picked, tokens, -100)", "torch.where(picked & (inputs != tokens), tokens, "
+         "-100)"),
+        "Labels at the masks only. All picked tokens are asked, also those that were replaced or "
+        "stay as they are.":
+        ("torch.where(picked, tokens, -100)", "torch.where(inputs == mask, tokens, -100)"),
+        "The tenth to be replaced is what >= 0.9. With what < 0.9 the masks are overwritten.":
+        ("what >= 0.9", "what < 0.9"),
+        "The labels are the wrong way round: -100 stands where the model should answer.":
+        ("torch.where(picked, tokens, -100)", "torch.where(picked, -100, tokens)"),
+        "Inputs and labels are swapped: first the inputs.":
+        lambda *arguments: mask_tokens(*arguments)[::-1],
+    },
+)  # fmt: skip
+
+
+def corrupt_spans(words, spans):
+    inputs, target, end = [], [], 0
+    for i, (start, stop) in enumerate(spans):
+        inputs += [*words[end:start], f"<{i}>"]
+        target += [f"<{i}>", *words[start:stop]]
+        end = stop
+    return inputs + words[end:], [*target, f"<{len(spans)}>"]
+
+
+define(
+    "llms.corrupt_spans",
+    corrupt_spans,
+    minutes=7,
+    level="medium",
+    hints=[
+        "Go through the spans with enumerate and remember where the last one ended.",
+        "For each span: the words since the last one and the sign go to the input; the sign and "
+        "the span's words go to the target.",
+        "After the loop: the words behind the last span to the input, one more sign to the target.",
+    ],
+    cases=lambda: [
+        (["the", "robot", "sleeps", "in", "the", "old", "kitchen"], [(1, 2), (4, 6)]),
+        (list("abcdefghij"), [(0, 3), (5, 6), (8, 10)]),
+        (list("abcdef"), [(2, 4)]),
+        (list("abc"), []),
+    ],
+    mistakes={
+        "The words behind the last span are missing in the input.": ("inputs + words[end:]",
+                                                                      "inputs"),
+        "The last sign of the target is missing: it tells the model where to stop.":
+        ("[*target, f\"<{len(spans)}>\"]", "target"),
+        "`stop` is the first place after a span, as in a slice: words[start:stop].":
+        ("*words[start:stop]", "*words[start:stop + 1]"),
+        "The hidden words are still in the input.": ("end = stop", "end = start"),
+        "Each word before a span comes again with every later span: begin at the end of the last "
+        "one.": ("*words[end:start]", "*words[:start]"),
+        "The signs are missing in the input: the model cannot know where something is missing.":
+        ("[*words[end:start], f\"<{i}>\"]", "words[end:start]"),
+        "The signs are missing in the target: it is unclear which words fill which gap.":
+        ("[f\"<{i}>\", *words[start:stop]]", "words[start:stop]"),
+        "Every gap has the same sign. Count them, from <0> on.":
+        lambda words, spans: tuple(
+            ["<0>" if word[0] == "<" else word for word in part]
+            for part in corrupt_spans(words, spans)),
+        "One sign for every hidden word is BERT's game. Here a whole span gets one sign.":
+        lambda words, spans: corrupt_spans(
+            words, [(i, i + 1) for start, stop in spans for i in range(start, stop)]),
+        "The last sign is one more number, not a word of its own: f\"<{len(spans)}>\".":
+        ("f\"<{len(spans)}>\"", "\"<end>\""),
+        "Two lists of words are wanted, not two texts.":
+        lambda words, spans: tuple(" ".join(part) for part in corrupt_spans(words, spans)),
+        "The signs begin with <0>, not with <1>.": ("enumerate(spans)", "enumerate(spans, 1)"),
+        "Input and target are swapped: first the input.":
+        lambda words, spans: corrupt_spans(words, spans)[::-1],
+        "In the target the sign stands before the words of its span.":
+        ("[f\"<{i}>\", *words[start:stop]]", "[*words[start:stop], f\"<{i}>\"]"),
+    },
+)  # fmt: skip
+
+
+def relative_bucket(distance, both_sides, buckets=32, farthest=128):
+    if both_sides:
+        buckets = buckets // 2
+        shift, distance = buckets * (distance > 0), distance.abs()
+    else:
+        shift, distance = 0, (-distance).clamp(min=0)
+    near = buckets // 2
+    share = torch.log(distance.clamp(min=1) / near) / math.log(farthest / near)
+    far = (near + share * (buckets - near)).long().clamp(max=buckets - 1)
+    return shift + torch.where(distance < near, distance, far)
+
+
+def _apart(n: int) -> torch.Tensor:
+    return torch.arange(n) - torch.arange(n)[:, None]
+
+
+define(
+    "llms.relative_bucket",
+    relative_bucket,
+    minutes=10,
+    level="hard",
+    hints=[
+        "Two cases. Both sides: half of the buckets for each side, shift = buckets // 2 where "
+        "distance > 0, then go on with distance.abs(). Left only: (-distance).clamp(min=0).",
+        "near = buckets // 2 (of the halved number). Below near, the bucket is the distance.",
+        "From near on: near + log(distance / near) / log(farthest / near) * (buckets - near), "
+        "rounded down by .long(), at most buckets - 1. Choose with torch.where, and clamp the "
+        "distance to 1 before the logarithm.",
+    ],
+    cases=lambda: [
+        (torch.arange(-20, 21), True),
+        (torch.arange(-20, 21), False),
+        (torch.tensor([-500, -128, -127, -90, -60, -33, -17, 17, 33, 60, 90, 127, 500]), True),
+        (torch.tensor([-500, -128, -127, -90, -60, -33, -17, 17, 33, 60, 90, 127, 500]), False),
+        (_apart(14), True, 16, 40),
+        (_apart(30), False, 8, 27),
+    ],
+    mistakes={
+        "The sides are swapped: what comes after (distance > 0) gets the upper half.":
+        ("distance > 0", "distance < 0"),
+        "Distance 0 belongs to the left: only what comes after (distance > 0) is shifted.":
+        ("(distance > 0)", "(distance >= 0)"),
+        "Both sides have the same buckets: shift what comes after by half of them.":
+        ("shift, distance = buckets * (distance > 0), distance.abs()",
+         "shift, distance = 0, distance.abs()"),
+        "With both sides, each side has half of the buckets: halve the number first.":
+        ("buckets = buckets // 2", "buckets = buckets"),
+        "With the left only, what comes after counts as distance 0.":
+        ("(-distance).clamp(min=0)", "distance.abs()"),
+        "With the left only, places before have a negative distance: turn the sign around first.":
+        ("(-distance).clamp(min=0)", "distance.clamp(min=0)"),
+        "Beyond `farthest` all share the last bucket: clamp to buckets - 1.":
+        (".clamp(max=buckets - 1)", ""),
+        "The far buckets start at near: add it.": ("(near + share", "(share"),
+        "The far distances have buckets - near buckets to share, not all of them.":
+        ("share * (buckets - near)", "share * buckets"),
+        "Round down (.long()), not to the nearest.":
+        ("(near + share * (buckets - near)).long()",
+         "(near + share * (buckets - near)).round().long()"),
+        "The logarithm is of distance / near, so that it begins at 0.":
+        ("distance.clamp(min=1) / near", "distance.clamp(min=1)"),
+        "The division by log(farthest / near) is missing.":
+        (" / math.log(farthest / near)", ""),
+        "Beyond `near` all distances share one bucket. They get coarser step by step.":
+        ("torch.where(distance < near, distance, far)", "distance.clamp(max=near)"),
+        "`farthest` and the number of buckets are arguments.":
+        lambda distance, both_sides, buckets=32, farthest=128: relative_bucket(
+            distance, both_sides),
+    },
+)  # fmt: skip
+
+
+def few_shot_prompt(examples, question, between=" = ", after="\n"):
+    solved = [f"{asked}{between}{answer}" for asked, answer in examples]
+    return after.join([*solved, question + between.rstrip()])
+
+
+define(
+    "llms.few_shot_prompt",
+    few_shot_prompt,
+    minutes=4,
+    level="easy",
+    hints=[
+        'One text for each solved example: f"{asked}{between}{answer}".',
+        "The last one is the question and between, without an answer and without a space at the "
+        "end: between.rstrip().",
+        "after.join([...]) puts `after` between them, and none at the end.",
+    ],
+    cases=lambda: [
+        ([("wug", "red"), ("dax", "blue")], "wug"),
+        ([("2 + 2", "4")], "3 + 5", " is ", " | "),
+        ([], "wug", " → "),
+        ([("wug", "red")], "dax", "\nColor:", "\n\n"),
+        ([("wug", "red")], "dax", " :  "),
+    ],
+    mistakes={
+        "The prompt ends with a space. The model has learned that a space belongs to the next "
+        "word: take between.rstrip() at the end.": ("between.rstrip()", "between"),
+        "Cut spaces only: between.rstrip() leaves a text alone that does not end with a space.":
+        lambda examples, question, between=" = ", after="\n":
+        after.join([f"{a}{between}{b}" for a, b in examples] + [(question + between)[:-1]]),
+        "`after` is missing before the question: it stands there, too, as between examples.":
+        lambda examples, question, between=" = ", after="\n":
+        after.join(f"{a}{between}{b}" for a, b in examples) + question + between.rstrip(),
+        "`after` stands at the end, too. The prompt must stop where the answer begins.":
+        lambda examples, question, between=" = ", after="\n":
+        few_shot_prompt(examples, question, between, after) + after,
+        "The question comes first. It must come last: the model goes on from the end.":
+        ("[*solved, question + between.rstrip()]", "[question + between.rstrip(), *solved]"),
+        "`between` is missing after the question: the model cannot see that an answer is due.":
+        ("question + between.rstrip()", "question"),
+        "The examples are in reverse order.": ("in examples]", "in examples[::-1]]"),
+        "Asked and answer are swapped.": ('f"{asked}{between}{answer}"',
+                                          'f"{answer}{between}{asked}"'),
+        "The examples show no answers: that is what they are for.":
+        ('f"{asked}{between}{answer}"', 'f"{asked}{between.rstrip()}"'),
+        "`between` and `after` are arguments. This has ' = ' and a line break always.":
+        lambda examples, question, between=" = ", after="\n":
+        few_shot_prompt(examples, question),
+        "Nothing separates one example from the next: put `after` between them.":
+        ("after.join", '"".join'),
+        "This is the question alone: zero-shot. Put the examples before it.":
+        ("[*solved, question + between.rstrip()]", "[question + between.rstrip()]"),
     },
 )  # fmt: skip
