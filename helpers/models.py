@@ -120,7 +120,7 @@ def folder(role: str) -> Path:
     For the storytellers it is what `from_pretrained` of transformers takes, for the tokenizer, too.
     Errors: ValueError for an unknown role; FileNotFoundError where the weights are missing.
     """
-    if role not in ROLES:
+    if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"no model for the role {role!r}: use {' or '.join(map(repr, ROLES))}")
     place = session.ROOT / "data" / "models" / ROLES[role][0]
     if not (place / WEIGHTS).is_file():
@@ -131,15 +131,19 @@ def folder(role: str) -> Path:
 def load(role: str) -> nn.Module:
     """The model that plays `role`, on the CPU, in eval mode, its weights without gradients.
 
-    Errors: ValueError for an unknown role or a damaged file; FileNotFoundError for a missing one.
+    Errors: ValueError for an unknown role or a damaged file; FileNotFoundError for a missing one;
+    ImportError where a library is missing.
     """
-    place = folder(role)
+    place, kind = folder(role), ROLES[role][1]
     try:
-        model = _read(place, ROLES[role][1])
+        model = _read(place, kind)
+    except ImportError:
+        raise  # no fault of the files
     except Exception as error:
         reason = type(error).__name__
+        named = _named(role) if kind else f"data/models/{place.name}"  # transformers reads several
         raise ValueError(
-            f"{_named(role)} is damaged or of another version ({reason}); {_cure(role)}"
+            f"{named} is damaged or of another version ({reason}); {_cure(role)}"
         ) from None
     return model.eval().requires_grad_(False)
 

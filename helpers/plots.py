@@ -132,18 +132,23 @@ def token_boxes(
 
     colors: for each token of each row, a color as matplotlib takes it;
     columns: characters in a line; ax: where to draw (default: a new figure as high as it must be).
-    Returns the axes. Errors: ValueError where tokens and colors differ in number.
+    Returns the axes. Errors: ValueError where tokens and colors differ in number, for what is no
+    color, or for fewer columns than 1.
     """
     import matplotlib.pyplot as plt
+    from matplotlib.colors import to_rgba
 
+    if columns < 1:
+        raise ValueError("columns must be 1 or more")
     if [len(row) for row in rows] != [len(row) for row in colors]:
         raise ValueError("each token of each row needs one color")
+    painted = [[to_rgba(color) for color in shades] for shades in colors]
     figure = None
     if ax is None:
         figure = plt.figure(figsize=(9, 1), layout="none")
         ax = figure.add_axes((0.01, 0, 0.98, 1))
     line = 0
-    for row, shades in zip(rows, colors, strict=True):
+    for row, shades in zip(rows, painted, strict=True):
         x = 0.0
         for token, color in zip(row, shades, strict=True):
             size = len(token) + 0.7
@@ -151,7 +156,7 @@ def token_boxes(
                 x, line = 0.0, line + 1
             ax.add_patch(plt.Rectangle((x, -line - 0.4), size, 0.8, color=color, linewidth=0))
             ax.text(x + size / 2, -line - 0.05, token, ha="center", va="center",
-                    family="monospace", size=9)  # fmt: skip
+                    family="monospace", size=9, parse_math=False)  # fmt: skip
             x += size + 0.3
         line += 1
     if figure is not None:

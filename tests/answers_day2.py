@@ -566,6 +566,8 @@ ANSWERS: dict[str, Answers] = {
             "return both + alpha * shorter / (context + alpha)": "Parentheses are missing",
             "return both / context + alpha * shorter": "get the full weight",
             "return (1 - alpha) * both / context + alpha * shorter": "divides by context",
+            "share = context / (context + alpha)\n"
+            "return share * both / context + (1 - share) * shorter": "is 0 / 0",
         },
     ),
     "w2v.negative_sampling_loss": Answers(
@@ -974,6 +976,18 @@ ANSWERS: dict[str, Answers] = {
             b = [tuple(sorted(reference[i : i + n])) for i in range(len(reference) - n + 1)]
             return {"found": sum(min(a.count(p), b.count(p)) for p in set(a)), "all": len(a)}
             """: "order inside a piece",
+            """
+            from collections import Counter
+            a = Counter(zip(*[candidate[i:] for i in range(n)]))
+            b = Counter(zip(*[reference[i:] for i in range(n)]))
+            return {"found": len(a & b), "all": a.total()}
+            """: "`found` adds up",
+            """
+            from collections import Counter
+            a = Counter(zip(*[candidate[i:] for i in range(n)]))
+            b = Counter(zip(*[reference[i:] for i in range(n)]))
+            return {"found": (a & b).total(), "all": len(a)}
+            """: "`all` adds up",
         },
     ),
     # ------------------------------------------------------------ 08 gpt
@@ -991,6 +1005,12 @@ ANSWERS: dict[str, Answers] = {
             scores = torch.einsum("bhtd,bhsd->bhts", q, k) / math.sqrt(D)
             weights = torch.softmax(scores + torch.where(future, -math.inf, 0.0), dim=-1)
             return torch.einsum("bhts,bhsd->bhtd", weights, v)
+            """,
+            """
+            seen = torch.ones(q.shape[-2], k.shape[-2], dtype=torch.bool, device=q.device)
+            seen = seen.tril(k.shape[-2] - q.shape[-2])
+            scores = q @ k.mT / q.shape[-1] ** 0.5
+            return scores.masked_fill(~seen, torch.tensor(-math.inf)).softmax(-1) @ v
             """,
         ],
         wrong={
@@ -1020,6 +1040,21 @@ ANSWERS: dict[str, Answers] = {
             mask = torch.ones(T, S).triu(S - T + 1) * -math.inf
             return (q @ k.mT / q.shape[-1] ** 0.5 + mask).softmax(-1) @ v
             """: "0 times −∞",
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            seen = torch.ones(T, S, dtype=torch.bool).tril(S - T)
+            return (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(seen, -math.inf).softmax(-1) @ v
+            """: "upside down",
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            hidden = torch.ones(T, S, dtype=torch.bool).triu(S - T)
+            return (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(hidden, -math.inf).softmax(-1) @ v
+            """: "may see itself",
+            """
+            T, S = q.shape[-2], k.shape[-2]
+            seen = torch.ones(T, S, dtype=torch.bool).tril(S - T - 1)
+            return (q @ k.mT / q.shape[-1] ** 0.5).masked_fill(~seen, -math.inf).softmax(-1) @ v
+            """: "may see itself",
             """
             T, S = q.shape[-2], k.shape[-2]
             mask = torch.ones(T, S, dtype=torch.bool).tril(S - T)
@@ -1072,6 +1107,12 @@ ANSWERS: dict[str, Answers] = {
             gone = probs.cumsum(-1) - probs >= p
             return logits.masked_fill(gone.scatter(-1, order, gone), 0.0)
             """: "It must be −∞",
+            """
+            values, order = logits.sort(descending=True)
+            probs = values.softmax(-1)
+            gone = probs.cumsum(-1) - probs >= p
+            return logits.masked_fill(gone.scatter(-1, order, gone), -math.inf)
+            """: "For p = 0 nothing is left",
         },
     ),
     "gpt.rms_norm": Answers(
@@ -1237,7 +1278,7 @@ ANSWERS: dict[str, Answers] = {
                 target += [f"<{i}>"] + words[start:stop + 1]
                 end = stop + 1
             return inputs + words[end:], target + [f"<{len(spans)}>"]
-            """: "check 1 of 4",
+            """: "first place after a span",
             """
             inputs, target, end = [], [], 0
             for i, (start, stop) in enumerate(spans, 1):
@@ -1278,7 +1319,7 @@ ANSWERS: dict[str, Answers] = {
             """
             d = distance.abs() if both_sides else (-distance).clamp(min=0)
             return d.clamp(max=buckets - 1)
-            """: "check 1 of 6",
+            """: "a bucket of its own",
             """
             n = buckets // 2 if both_sides else buckets
             d = distance.abs() if both_sides else (-distance).clamp(min=0)
@@ -1351,6 +1392,10 @@ ANSWERS: dict[str, Answers] = {
             lines = [asked + between + answer for asked, answer in examples]
             return after.join(lines + [question + between])[:-1]
             """: "Cut spaces only",
+            """
+            lines = [asked + between + answer for asked, answer in examples]
+            return after.join(lines + [question + between.strip()])
+            """: "Cut the end only",
         },
     ),
 }  # fmt: skip

@@ -106,6 +106,8 @@ STUBS = {
     "a comment": "# TODO\n...",
 }
 
+PARENTHESES = r"\((?:[^()]|\([^()]*\))*\)"  # with others in them
+CODE = re.compile(rf"\w+(?:\.\w+)+{PARENTHESES}|{PARENTHESES}\.\w+")  # x.f(…) or (…).f
 RIGHT = [(name, body) for name, answers in ANSWERS.items() for body in answers.right]
 WRONG = [(name, body) for name, answers in ANSWERS.items() for body in answers.wrong]
 
@@ -210,6 +212,14 @@ def test_texts_are_complete(name):
     for text in [*found.hints, *found.mistakes]:
         assert len(text) > 10 and text.endswith("."), text
         assert "!" not in text and "grey" not in text, text
+    for text in found.hints:  # code is copied, and Python does not know the minus of formulas
+        assert not any("−" in code for code in CODE.findall(text)), text
+
+
+def test_code_in_a_hint_is_found():
+    for code in ("F.relu(−x)", "(x − f(a + b)).sum()", "torch.cat([a − b, c])", "(x − m).T"):
+        assert any("−" in found for found in CODE.findall(f"It is {code}."))
+    assert not CODE.findall("It is −log(1 + exp(−t)) = softplus(−t). Then (t − 1) / 2.")
 
 
 # ---------------------------------------------------------------- what an answer may do

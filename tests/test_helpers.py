@@ -781,8 +781,9 @@ def test_the_card_of_the_digit_judge_says_what_is_measured():
 
 
 def test_the_digit_judge_can_be_trained_again():
-    model, card = pretrain.digit_judge(steps=3)
-    assert isinstance(model, models.DigitJudge) and "3 steps of 64 pictures" in card
+    made = pretrain.digit_judge(steps=3)
+    assert isinstance(made.model, models.DigitJudge) and "3 steps of 64 pictures" in made.card
+    assert made.log is None and made.tokenizer is None
     x = torch.full((4, 8, 8), 16.0)
     assert pretrain.warped(x).shape == x.shape
     assert torch.equal(pretrain.warped(x, strength=0.0), x)
@@ -792,6 +793,8 @@ def test_the_digit_judge_can_be_trained_again():
 def test_models_that_cannot_be_loaded_are_told_in_one_sentence(monkeypatch, tmp_path):
     with pytest.raises(ValueError, match=r"^no model for the role 'poet': use .*'shape judge'"):
         models.load("poet")
+    with pytest.raises(ValueError, match=r"^no model for the role \['poet'\]: use 'digit judge'"):
+        models.load(["poet"])
     monkeypatch.setattr(session, "ROOT", tmp_path)
     cure = 'get it back with git, or train it again: python -m tools.pretrain "shape judge"'
     place = "data/models/shape_judge/model.safetensors"
@@ -809,6 +812,13 @@ def test_models_that_cannot_be_loaded_are_told_in_one_sentence(monkeypatch, tmp_
     assert models.load("shape judge").heads[0].weight.shape == (21, 64)
 
 
+def test_a_missing_library_is_not_taken_for_a_damaged_model(monkeypatch):
+    for role, library in (("shape judge", "safetensors.torch"), ("storyteller", "transformers")):
+        monkeypatch.setitem(sys.modules, library, None)
+        with pytest.raises(ImportError, match=library):
+            models.load(role)
+
+
 def test_pretraining_writes_weights_and_card(monkeypatch, tmp_path, capsys):
     quick = functools.partial(pretrain.shape_judge, steps=3, batch=8, pool_size=100, n=50)
     monkeypatch.setitem(pretrain.MAKERS, "shape judge", quick)
@@ -823,6 +833,13 @@ def test_pretraining_writes_weights_and_card(monkeypatch, tmp_path, capsys):
     assert "3 steps of 8 pictures" in (folder / "README.md").read_text(encoding="utf-8")
     assert "data/models/shape_judge: 431 kB" in capsys.readouterr().out.replace("\\", "/")
     models.load("shape judge")
+    (folder / "log.json").write_text("[]")  # of an earlier recipe, say
+    with pytest.raises(AttributeError):  # broken off after the weights
+        pretrain.write("shape judge", pretrain.Made(models.ShapeJudge(), "", tokenizer="none"))
+    assert [p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix != ".json"] == contents[0]
+    pretrain.main(["shape judge"])
+    assert [p.read_bytes() for p in sorted(folder.iterdir())] == contents[0]
+    assert list(folder.parent.iterdir()) == [folder]
     with pytest.raises(SystemExit):
         pretrain.main(["poet"])
 
@@ -1631,8 +1648,16 @@ def test_token_boxes_go_on_in_a_new_line():
     assert ax.get_xlim() == (0, 32) and ax.get_ylim() == (-2.6, 1.6)
     given = plt.subplots()[1]
     assert plots.token_boxes([["a" * 9]], [["w"]], columns=4, ax=given) is given  # too long: alone
+    signs = plots.token_boxes([["$", "$\\no$", "\\$"]], [["w"] * 3])
+    signs.figure.canvas.draw()  # which fails where tokens are read as formulas
+    figures = plt.get_fignums()
     with pytest.raises(ValueError, match="each token of each row needs one color"):
         plots.token_boxes(rows, colors[:1])
+    with pytest.raises(ValueError, match=r"^columns must be 1 or more$"):
+        plots.token_boxes(rows, colors, columns=0)
+    with pytest.raises(ValueError, match="no color"):
+        plots.token_boxes([["a", "b"]], [["w", "no color"]])
+    assert plt.get_fignums() == figures  # nothing half drawn is left
 
 
 # ---------------------------------------------------------------- widgets

@@ -26,7 +26,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from nbformat.validator import iter_validate
 
 from helpers import metrics
-from helpers.exercises import engine
+from helpers.exercises import day2, engine
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(
@@ -53,8 +53,8 @@ CODE_CELLS: dict[str, int] = {
     "day2_gans_transformers/05_words_and_tokens": 84,
     "day2_gans_transformers/06_attention": 67,
     "day2_gans_transformers/07_transformer": 97,
-    "day2_gans_transformers/08_gpt": 122,
-    "day2_gans_transformers/09_llms_and_prompting": 104,
+    "day2_gans_transformers/08_gpt": 123,
+    "day2_gans_transformers/09_llms_and_prompting": 105,
 }
 
 TAGS = {"nbval-ignore-output", "nbval-check-output", "hide-input"}  # and picture:NAME
@@ -634,6 +634,8 @@ def names_of_day2_words(sections: list[dict[str, Any]]) -> None:
     torch.testing.assert_close(words["loss"], -scores.sigmoid().log().sum(1))
     pieces = words["tokenizer"].encode("the hat").tokens
     assert "".join(pieces).replace("Ġ", " ") == "the hat" and len(pieces) < 7
+    bias = words["lstm"].bias_ih_l0.unflatten(0, (4, 128))  # of i, f, g, o
+    assert bias[1].min() > 0.9 and bias[[0, 2, 3]].max() < 0.1
     lstm, state = torch.nn.LSTMCell(64, 128), None
     lstm.load_state_dict({n.removesuffix("_l0"): w for n, w in words["lstm"].state_dict().items()})
     x = torch.randn(8, 20, 64)
@@ -643,16 +645,14 @@ def names_of_day2_words(sections: list[dict[str, Any]]) -> None:
     assert words["states"].shape == (8, 20, 128) and words["h"].shape == (1, 8, 128)
 
     attend = torch.nn.functional.scaled_dot_product_attention
+    assert torch.equal(attention["mask"], day2.causal_mask(attention["valid"]))
     looks = attention["looks"]  # (B, heads, T, T)
     assert (looks.triu(1) == 0).all() and (looks[1, :, :, 3:] == 0).all()
     torch.testing.assert_close(looks.sum(-1), torch.ones(2, 4, 5))
     assert attention["out"].shape == attention["x"].shape
 
-    table, distances = transformer["positions"], torch.arange(20)
-    products = table @ table.T
-    expected = (distances[:, None] * 10_000 ** (-torch.arange(0, 64, 2) / 64)).cos().sum(1)
-    torch.testing.assert_close(products[0], expected)
-    torch.testing.assert_close(products[5, 5:], expected[:15], rtol=1e-4, atol=1e-4)
+    torch.testing.assert_close(transformer["positions"], day2.positions(20, 64))
+    assert torch.equal(transformer["later"], torch.ones(20, 20).triu(1).bool())
     log_p = transformer["logits"].log_softmax(1)
     right = log_p.gather(1, transformer["target"][:, None]).mean()
     torch.testing.assert_close(transformer["loss"], -0.9 * right - 0.1 * log_p.mean())
@@ -665,7 +665,7 @@ def names_of_day2_words(sections: list[dict[str, Any]]) -> None:
     seen = torch.arange(9) <= torch.arange(6, 9)[:, None]
     torch.testing.assert_close(gpt["out"], attend(gpt["q"], k, v, seen))
     torch.testing.assert_close(gpt["x"].square().mean(1), torch.ones(5), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(gpt["turned"].norm(dim=-1), gpt["q"].norm(dim=-1))
+    torch.testing.assert_close(gpt["turned"], day2.rotate(gpt["q"], torch.arange(6, 9)))
     p, gone = gpt["logits"].softmax(-1), gpt["gone"]
     kept = (p * ~gone).sum(-1)
     assert (kept >= 0.9).all() and (kept - p.masked_fill(gone, 2).amin(-1) < 0.9).all()
@@ -676,10 +676,9 @@ def names_of_day2_words(sections: list[dict[str, Any]]) -> None:
     bucket = T5Attention._relative_position_bucket(llms["apart"])
     torch.testing.assert_close(llms["bucket"], bucket)
     assert llms["bias"].shape == (4, 40, 40)
-    asked = llms["labels"] != -100
-    assert torch.equal(llms["labels"][asked], llms["tokens"][asked])
-    assert torch.equal(llms["inputs"][~asked], llms["tokens"][~asked])
-    assert 0 < asked.sum() < 40 and (llms["inputs"] == 50).sum() > 0
+    drawn = (llms[name] for name in ("tokens", "pick", "what", "others"))
+    inputs, labels = day2.mask_tokens(*drawn, mask=50)
+    assert torch.equal(llms["inputs"], inputs) and torch.equal(llms["labels"], labels)
 
 
 def all_of_day1(sections: list[dict[str, Any]]) -> None:

@@ -41,6 +41,7 @@ def test_scoring_a_story_gives_the_log_probability_with_which_it_was_drawn(told)
         assert len(parts) == len(stories.tokenize(story.text))
         assert sum(parts) == pytest.approx(story.log_prob) and max(parts) < 1e-9
         assert stories.next_tokens(story.text) == {"<end>": 1.0}
+        assert stories.token_log_probs(f"{story.text} <end>") == [*parts, -math.inf]
 
 
 def test_token_log_probs_are_those_of_next_tokens(told):
@@ -354,6 +355,11 @@ def test_the_vocabulary_is_closed_and_the_round_trip_exact(told):
     assert len(stories.VOCABULARY) == len(used) and stories.VOCABULARY[0] == "<pad>"
 
 
+def test_places_and_things_are_named_as_in_the_stories():
+    assert stories.at("hill") == "on the hill" and stories.at("forest") == "in the forest"
+    assert [stories.with_article(w) for w in ("orange", "red")] == ["an orange", "a red"]
+
+
 def test_the_floor_is_the_mean_of_bits_over_that_of_tokens(told):
     mean, error = stories.floor(told)
     bits = [-story.log_prob / math.log(2) for story in told]
@@ -380,6 +386,8 @@ def test_the_floor_is_the_mean_of_bits_over_that_of_tokens(told):
          "'-' is not in the vocabulary of the stories"),
         (lambda s: stories.detokenize(["Mia", "slept"]),
          "'slept' is not in the vocabulary of the stories"),
+        (lambda s: stories.detokenize([["Mia"]]),
+         "['Mia'] is not in the vocabulary of the stories"),
         (lambda s: stories.tokenize(5), "a text is expected, not 5"),
         (lambda s: stories.log_prob(None), "a text is expected, not None"),
         (lambda s: stories.token_log_probs(b"One"), "a text is expected, not b'One'"),
@@ -388,6 +396,7 @@ def test_the_floor_is_the_mean_of_bits_over_that_of_tokens(told):
         (lambda s: stories.read(s.text[:-1]),
          "the story ends too early: sentence 8 is missing or cut off"),
         (lambda s: stories.read(f"{s.text} {s.text}"), "the story is over before sentence 9"),
+        (lambda s: stories.next_tokens(f"{s.text} <end>"), "the story is over before sentence 9"),
         (lambda s: stories.next_tokens(f"{s.sentences[0]} Nobody came. It"),
          "sentence 2 cannot be told there: 'Nobody came.' goes wrong at 'Nobody'"),
     ],

@@ -2,6 +2,7 @@
 
 import functools
 import json
+import math
 import random
 import re
 
@@ -150,6 +151,21 @@ def test_measures_know_right_from_wrong(told):
     assert storyteller.excess(wrong, told) == pytest.approx(7.17 - floor, abs=0.5)  # log2 of 144
 
 
+@pytest.mark.parametrize("training", [True, False])
+def test_measures_leave_the_mode_of_a_model_as_it_was(told, training):
+    model = storyteller.new_model(width=16, layers=1, heads=1).train(training)
+    storyteller.excess(model, told[:5])
+    storyteller.answers(model, told[:5])
+    assert model.training is training
+
+
+def test_a_torch_without_muon_says_so(monkeypatch):
+    monkeypatch.delattr(torch.optim, "Muon")
+    sentence = r"^a storyteller is trained with torch.optim.Muon, .* lacks: install 2\.9 or newer$"
+    with pytest.raises(RuntimeError, match=sentence):
+        storyteller.storyteller(steps=1, batch=2, n=4)
+
+
 # ---------------------------------------------------------------- training them again
 
 
@@ -170,7 +186,8 @@ def test_both_can_be_trained_again_with_the_same_result(monkeypatch, tmp_path):
             assert [row["step"] for row in log] == [1, 2, 3]
             card = (place / "README.md").read_text(encoding="utf-8")
             assert ("3 steps of 4" if name == ROLES[0] else "1 steps of 4 plain") in card
-            contents[-1].append((place / "model.safetensors").read_bytes())
+            contents[-1].append((place / models.WEIGHTS).read_bytes())
+            assert (place / "tokenizer.json").is_file()
     assert contents[0] == contents[1] and contents[0][0] != contents[0][1]
 
 
@@ -200,6 +217,10 @@ def test_the_storyteller_is_close_to_the_floor_and_its_card_says_how_close():
     card = (models.folder("storyteller") / "README.md").read_text(encoding="utf-8")
     said = float(re.search(r"above the floor \| ([\d.]+) \|", card)[1])
     assert said <= 0.03 and abs(above - said) < 0.006
+    bits = -sum(story.log_prob for story in fresh) / math.log(2)
+    least = bits / sum(len(storyteller.encode(f"{story.text} <end>")) for story in fresh)
+    error, floor = map(float, re.search(r"error ([\d.]+)\) \| ([\d.]+) \|", card).groups())
+    assert abs(least - floor) < 6 * error
 
 
 def test_the_stories_that_it_tells_hold_together():
@@ -237,6 +258,8 @@ def test_their_logs_tell_the_same_as_their_cards(role):
     card = (models.folder(role) / "README.md").read_text(encoding="utf-8")
     assert [row["step"] for row in log] == sorted({row["step"] for row in log})
     assert f"{log[-1]['tokens']:,} tokens" in card
+    scenes = [row["tokens"] for row in log if row.get("round") == "scenes"]
+    assert not scenes or f"{scenes[-1]:,} of scenes" in card
     assert log[-1]["seconds"] < 2 * 60 * 60
     measured = "excess" if role == "storyteller" else "all"
     assert all(measured in row for row in log)
@@ -263,5 +286,5 @@ def test_a_damaged_storyteller_is_told_in_one_sentence(monkeypatch, tmp_path):
     fewer = dict(list(whole.items())[:-1])
     for content in (b"", save(fewer, metadata={"format": "pt"})):
         (place / models.WEIGHTS).write_bytes(content)
-        with pytest.raises(ValueError, match=r"storyteller/model.safetensors is damaged .*\); get"):
+        with pytest.raises(ValueError, match=r"^data/models/storyteller is damaged .*\); get"):
             models.load("storyteller")

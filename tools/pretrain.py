@@ -1,13 +1,14 @@
 """Train a model that ships once more: `python -m tools.pretrain "shape judge"`.
 
 Writes its weights and its card, with numbers measured on fresh data, to data/models. Seeded, on
-one thread. A new role is a function here, or in a module beside, that returns the model and its
-card (and the log of the training, if a lesson draws it), a line in MAKERS, and a line in
-helpers.models.ROLES.
+one thread. A new role is a function here, or in a module beside, that returns as `Made` the model
+and its card (and the log of the training, if a lesson draws it, and a tokenizer, if there is one),
+a line in MAKERS, and a line in helpers.models.ROLES.
 """
 
 import argparse
 import platform
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -19,6 +20,7 @@ import torch.nn.functional as F
 from helpers import models, session, training
 from helpers.data import digits, shapes
 from tools import storyteller
+from tools.storyteller import Made
 
 # ---------------------------------------------------------------- shape judge
 
@@ -57,7 +59,7 @@ colors moved by up to 12 gray levels.
 
 def shape_judge(
     steps: int = 3_000, batch: int = 64, pool_size: int = 40_000, n: int = 20_000
-) -> tuple[nn.Module, str]:
+) -> Made:
     """The judge of captioned shapes, and its card."""
     model = models.ShapeJudge()
     pool = {
@@ -80,10 +82,11 @@ def shape_judge(
     training.fit(
         model, loss, [numbers], steps=steps, batch_size=batch, average=0.998, label="shape judge"
     )
-    return model, SHAPE_JUDGE_CARD.format(
+    card = SHAPE_JUDGE_CARD.format(
         parameters=sum(p.numel() for p in model.parameters()), steps=steps, batch=batch,
         pool=pool_size, n=n, table=shape_judge_table(model, n),
     )  # fmt: skip
+    return Made(model, card)
 
 
 def damaged(images: torch.Tensor, share: float = 1.0) -> torch.Tensor:
@@ -158,7 +161,7 @@ drawn, and take its 64 features for Fréchet distances: `helpers.models.load("di
 """
 
 
-def digit_judge(steps: int = 1_500) -> tuple[nn.Module, str]:
+def digit_judge(steps: int = 1_500) -> Made:
     """The judge of digits, as lesson 02 trains it, and its card."""
     model, data = models.DigitJudge(), digits.load()
 
@@ -178,10 +181,11 @@ def digit_judge(steps: int = 1_500) -> tuple[nn.Module, str]:
         f"| {name} | {len(y):,} | {100 * digit_judge_accuracy(model, x, y):.2f} |"
         for name, (x, y) in parts.items()
     ]
-    return model, DIGIT_JUDGE_CARD.format(
+    card = DIGIT_JUDGE_CARD.format(
         parameters=sum(p.numel() for p in model.parameters()), steps=steps,
         table="\n".join(rows), test=len(data.test_y), one=100 / len(data.test_y),
     )  # fmt: skip
+    return Made(model, card)
 
 
 def warped(images: torch.Tensor, strength: float = 0.12) -> torch.Tensor:
@@ -199,7 +203,7 @@ def digit_judge_accuracy(model: nn.Module, images: torch.Tensor, labels: torch.T
 
 # ---------------------------------------------------------------- the command
 
-MAKERS: dict[str, Callable[[], tuple]] = {  # role -> its model, its card, perhaps its log
+MAKERS: dict[str, Callable[[], Made]] = {
     "digit judge": digit_judge,
     "shape judge": shape_judge,
     "storyteller": storyteller.storyteller,
@@ -207,23 +211,28 @@ MAKERS: dict[str, Callable[[], tuple]] = {  # role -> its model, its card, perha
 }
 
 
-def write(role: str, model: nn.Module, card: str, log: list[dict] | None = None) -> Path:
-    """Write weights, card and log of a role, and return their folder."""
+def write(role: str, made: Made) -> Path:
+    """Write all that ships of a role, and only then replace what was there; returns the folder."""
     from safetensors.torch import save_file
 
     folder = session.ROOT / "data" / "models" / models.ROLES[role][0]
-    folder.mkdir(parents=True, exist_ok=True)
+    partial = folder.with_name(f"{folder.name}.partial")
+    shutil.rmtree(partial, ignore_errors=True)  # left by a run that was broken off
+    partial.mkdir(parents=True)
+    model, card, log, tokenizer = made
     if hasattr(model, "save_pretrained"):
-        model.save_pretrained(folder)
-        storyteller.tokenizer().save_pretrained(folder)
+        model.save_pretrained(partial)
     else:
-        partial = folder / "model.safetensors.partial"
-        save_file({name: t.contiguous() for name, t in model.state_dict().items()}, partial)
-        partial.replace(folder / models.WEIGHTS)
+        weights = {name: t.contiguous() for name, t in model.state_dict().items()}
+        save_file(weights, partial / models.WEIGHTS)
+    if tokenizer is not None:
+        tokenizer.save_pretrained(partial)
     texts = {"README.md": card} | ({"log.json": storyteller.as_json(log)} if log else {})
     for name, text in texts.items():
-        (folder / name).write_text(text, encoding="utf-8", newline="\n")
-    return folder
+        (partial / name).write_text(text, encoding="utf-8", newline="\n")
+    if folder.exists():
+        shutil.rmtree(folder)
+    return partial.rename(folder)
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -233,8 +242,8 @@ def main(arguments: list[str] | None = None) -> int:
     role = parser.parse_args(arguments).role
     torch.set_num_threads(1)
     session.set_seed(0)
-    folder = write(role, *MAKERS[role]())
-    size = (folder / "model.safetensors").stat().st_size
+    folder = write(role, MAKERS[role]())
+    size = (folder / models.WEIGHTS).stat().st_size
     print(f"{folder.relative_to(session.ROOT)}: {size / 1000:.0f} kB, Python "
           f"{platform.python_version()}, torch {torch.__version__}")  # fmt: skip
     return 0

@@ -1,8 +1,9 @@
 """The recipes of the two storytellers that ship: a base model, and one that follows instructions.
 
 `python -m tools.pretrain "storyteller"`, then `… "instructed storyteller"`, which goes on from the
-first. Both learn from fresh texts only: none is seen twice, none of those that measure is seen in
-training. Each writes the log of its training, from which lessons draw.
+first. Both learn from stories drawn anew: no whole one is seen twice, and none of those that
+measure is seen in training. Single sentences recur, for the world is small. Each recipe also
+returns the log of its training, from which lessons draw.
 """
 
 import json
@@ -10,6 +11,7 @@ import math
 import random
 import time
 from collections.abc import Callable, Iterator
+from typing import Any, NamedTuple
 
 import torch
 import torch.nn as nn
@@ -28,11 +30,12 @@ CARD = """\
 {what}
 The lessons load it with `from_pretrained(helpers.models.folder("{role}"))`.
 
-- **Made by** `python -m tools.pretrain "{role}"`, seed 0, {minutes:.0f} minutes of one CPU core.
+- **Made by** `python -m tools.pretrain "{role}"`, seed 0:
+  {minutes:.0f} minutes of training on one CPU core (measuring not counted).
 - **Network**: Qwen3 configuration (the block of Llama with normalized queries and keys), {layers}
   layers, {width} wide, {heads} heads; {parameters:,} weights. A token is a word or a mark of
   `stories.VOCABULARY`.
-- **Data**: `helpers.data.stories`, {tokens:,} tokens, every story new.
+- **Data**: {data}
 - **Training**: {training}
 - **License**: as the course, code MIT, weights and this text CC BY 4.0.
 
@@ -45,7 +48,17 @@ The curve of the training is in `log.json`.
 ## Limits
 
 {limits}
+- The tokenizer turns a word that it does not know into `<pad>` and does not say so.
 """
+
+
+class Made(NamedTuple):
+    """What a recipe makes: a model, its card, perhaps the log of its training and a tokenizer."""
+
+    model: nn.Module
+    card: str
+    log: list[dict] | None = None
+    tokenizer: Any = None
 
 
 # ---------------------------------------------------------------- texts as rows of tokens
@@ -85,28 +98,23 @@ def scene(generator: random.Random, people: int) -> tuple[str, list[tuple[str, s
     colors = generator.choices(stories.COLORS, k=6)
     free = generator.sample(list(stories.NAMES), people)
     where = {who: generator.choice(list(stories.PLACES)) for who in free}
-    sentences = [f"{who} was {at(place)}." for who, place in where.items()]
-    facts = [(who, f"Where is {who}?", at(place)) for who, place in where.items()]
+    sentences = [f"{who} was {stories.at(place)}." for who, place in where.items()]
+    facts = [(who, f"Where is {who}?", stories.at(place)) for who, place in where.items()]
     for toy, color in zip(toys, colors, strict=True):
         look, place = generator.choice(stories.LOOKS), generator.choice(list(stories.PLACES))
-        thing, holder = f"{'an' if look[0] in 'aeiou' else 'a'} {look} {color} {toy}", "nobody"
+        thing, holder = f"{stories.with_article(look)} {color} {toy}", "nobody"
         if free and generator.random() < 0.5:
             holder = free.pop()
             place = where[holder]
             sentences.append(f"{holder} had {thing}.")
         else:
-            sentences.append(f"{thing.capitalize()} lay {at(place)}.")
+            sentences.append(f"{thing.capitalize()} lay {stories.at(place)}.")
         facts.append((toy, f"What color is the {toy}?", color))
         if people:
-            facts.append((toy, f"Where is the {toy}?", at(place)))
+            facts.append((toy, f"Where is the {toy}?", stories.at(place)))
             facts.append((toy, f"Who has the {toy}?", holder))
     generator.shuffle(sentences)
     return " ".join(sentences), facts
-
-
-def at(place: str) -> str:
-    """A place with its preposition."""
-    return f"{stories.PLACES[place]} the {place}"
 
 
 def looked_up(generator: random.Random, people: int) -> Row:
@@ -181,8 +189,7 @@ def mistaken(sentence: str, generator: random.Random) -> str:
         place = generator.randrange(len(words) - 1)
         words.insert(place, words[place])
     else:
-        places = [i for i in range(len(words) - 2) if words[i] != words[i + 1]]
-        place = generator.choice(places)
+        place = generator.randrange(len(words) - 2)  # no story has a word twice running
         words[place : place + 2] = words[place + 1], words[place]
     return stories.detokenize(words)
 
@@ -229,7 +236,15 @@ def train(
     model: nn.Module, draw: Iterator, steps: int, measure: Callable[[], dict], every: int,
     lr_matrices: float, lr_rest: float, label: str, decay: float = 0.4,
 ) -> list[dict]:  # fmt: skip
-    """Train in place: Muon on the matrices, AdamW on the rest; returns the log."""
+    """Train in place: Muon on the matrices, AdamW on the rest; returns the log.
+
+    Errors: RuntimeError if this torch has no Muon.
+    """
+    if not hasattr(torch.optim, "Muon"):
+        raise RuntimeError(
+            f"a storyteller is trained with torch.optim.Muon, which torch {torch.__version__} "
+            "lacks: install 2.9 or newer"
+        )
     inner = [p for n, p in model.named_parameters() if p.ndim == 2 and "embed" not in n]
     chosen = {id(p) for p in inner}
     rest = [p for p in model.parameters() if id(p) not in chosen]
@@ -262,12 +277,13 @@ def train(
 @torch.inference_mode()
 def excess(model: nn.Module, told: list[stories.Story]) -> float:
     """Bits per token above the exact floor, on these stories; `<end>` counts as a token."""
+    training = model.training
     model.eval()
     total = 0.0
     for start in range(0, len(told), 100):
         tokens, weights = padded([plain(s, random.Random(0)) for s in told[start : start + 100]])
         total += (surprise(model, tokens) * weights[:, 1:]).sum().item()
-    model.train()
+    model.train(training)
     least = -sum(story.log_prob for story in told)
     return (total - least) / math.log(2) / sum(len(encode(s.text)) + 1 for s in told)
 
@@ -283,6 +299,7 @@ def kind_of(question: str) -> str:
 @torch.inference_mode()
 def right(model: nn.Module, prompts: list[str], wanted: list[str]) -> list[bool]:
     """Whether a model that answers greedily gives exactly the wanted text after each prompt."""
+    training = model.training
     model.eval()
     rows = [(encode(p), encode(w)) for p, w in zip(prompts, wanted, strict=True)]
     good = [False] * len(rows)
@@ -294,13 +311,13 @@ def right(model: nn.Module, prompts: list[str], wanted: list[str]) -> list[bool]
         for i, line in zip(part, best, strict=True):
             p, w = rows[i]
             good[i] = line[len(p) - 1 : len(p) + len(w) - 1].tolist() == w
-    model.train()
+    model.train(training)
     return good
 
 
-def answers(model: nn.Module, told: list[stories.Story], seed: int = 1) -> dict[str, float]:
+def answers(model: nn.Module, told: list[stories.Story]) -> dict[str, float]:
     """The share of right answers by kind of question, two a whole story, and of all."""
-    generator = random.Random(seed)
+    generator = random.Random(1)
     prompts, wanted, kinds = [], [], []
     for story in told:
         for question, answer in generator.sample(stories.questions(story), 2):
@@ -315,9 +332,9 @@ def answers(model: nn.Module, told: list[stories.Story], seed: int = 1) -> dict[
     return {"all": sum(good) / len(good), **shares}
 
 
-def lookups(model: nn.Module, n: int, people: int, seed: int = 3) -> float:
+def lookups(model: nn.Module, n: int, people: int) -> float:
     """The share of right answers to questions about n scenes, one each."""
-    generator, prompts, wanted = random.Random(seed), [], []
+    generator, prompts, wanted = random.Random(3), [], []
     for _ in range(n):
         text, facts = scene(generator, people)
         _, question, answer = generator.choice(facts)
@@ -332,9 +349,9 @@ def headlines(model: nn.Module, told: list[stories.Story]) -> float:
     return sum(right(model, prompts, [f"{story.headline} <end>" for story in told])) / len(told)
 
 
-def corrections(model: nn.Module, told: list[stories.Story], seed: int = 2) -> float:
+def corrections(model: nn.Module, told: list[stories.Story]) -> float:
     """The share of sentences, one a story, that are corrected exactly."""
-    generator = random.Random(seed)
+    generator = random.Random(2)
     chosen = [generator.choice(story.sentences) for story in told]
     prompts = [f"<correct> {mistaken(s, generator)} <answer>" for s in chosen]
     return sum(right(model, prompts, chosen)) / len(told)
@@ -377,37 +394,38 @@ def card(model: nn.Module, log: list[dict], **words: object) -> str:
     """The card of a model."""
     config = model.config
     return CARD.format(
-        minutes=log[-1]["seconds"] / 60, tokens=log[-1]["tokens"],
+        minutes=log[-1]["seconds"] / 60,
         parameters=sum(p.numel() for p in model.parameters()),
         layers=config.num_hidden_layers, width=config.hidden_size,
         heads=config.num_attention_heads, **words,
     )  # fmt: skip
 
 
-def storyteller(
-    steps: int = 4_000, batch: int = 32, n: int = 2_000
-) -> tuple[nn.Module, str, list[dict]]:
-    """The base model: it goes on with stories.  Returns model, card, log."""
+def storyteller(steps: int = 4_000, batch: int = 32, n: int = 2_000) -> Made:
+    """The base model: it goes on with stories."""
     model, check = new_model(), stories.make(min(n, 500), seed=7)
     log = train(
         model, batches(plain, batch, 0), steps, lambda: {"excess": excess(model, check)},
         max(1, steps // 40), 0.02, 4e-3, "storyteller",
     )  # fmt: skip
-    return model, storyteller_card(model, log, steps, batch, n), log
+    return Made(model, storyteller_card(model, log, steps, batch, n), log, tokenizer())
 
 
 def storyteller_card(model: nn.Module, log: list[dict], steps: int, batch: int, n: int) -> str:
     """The card of the base model, measured anew."""
     fresh = stories.make(n, seed=8)
-    floor, error = stories.floor(fresh)
+    words = sum(len(encode(story.text)) for story in fresh)
+    # Per token with `<end>`, as `excess`; the error nearly so, since stories are of like length.
+    floor, error = (words / (words + n) * bits for bits in stories.floor(fresh))
     table = (
-        "| | bits per token |\n|---|--:|\n"
+        "| | bits per token, `<end>` counted |\n|---|--:|\n"
         f"| exact floor (standard error {error:.4f}) | {floor:.4f} |\n"
         f"| above the floor | {excess(model, fresh):.4f} |"
     )
     return card(
         model, log, title="Storyteller", role="storyteller", n=n, table=table,
         what="Goes on with stories of the world of `helpers.data.stories`.",
+        data=f"`helpers.data.stories`, {log[-1]['tokens']:,} tokens, every story drawn anew.",
         training=f"{steps:,} steps of {batch} stories; Muon (rate 0.02) on the matrices, AdamW "
         "(0.004) on\n  the rest, falling to 0 over the last 40 percent.",
         limits="- It knows these words and this world and nothing else.\n- A story it tells is not "
@@ -430,11 +448,10 @@ def shrunk(model: nn.Module) -> nn.Module:
 
 
 def instructed(
-    steps: tuple[int, int, int] = (300, 400, 1_500), batch: int = 32, n: int = 2_000,
-    base: nn.Module | None = None,
-) -> tuple[nn.Module, str, list[dict]]:  # fmt: skip
-    """The same model, taught to follow three instructions.  Returns model, card, log."""
-    model = shrunk((base or models.load("storyteller")).train().requires_grad_(True))
+    steps: tuple[int, int, int] = (300, 400, 1_500), batch: int = 32, n: int = 2_000
+) -> Made:
+    """The same model, taught to follow three instructions."""
+    model = shrunk(models.load("storyteller").train().requires_grad_(True))
     check, log = stories.make(min(n, 300), seed=9), []
 
     def mixed(story: stories.Story, generator: random.Random) -> Row:
@@ -463,7 +480,7 @@ def instructed(
              for key, value in row.items()}
             for row in made
         ]  # fmt: skip
-    return model, instructed_card(model, log, steps, batch, n), log
+    return Made(model, instructed_card(model, log, steps, batch, n), log, tokenizer())
 
 
 def instructed_card(
@@ -472,6 +489,7 @@ def instructed_card(
     """The card of the model that follows instructions, measured anew."""
     fresh = stories.make(n, seed=10)
     shares = answers(model, fresh)
+    scenes = max(row["tokens"] for row in log if row["round"] != "stories")
     rows = [f"| question: {kind} | {100 * share:.1f} |" for kind, share in shares.items()]
     rows += [f"| headline | {100 * headlines(model, fresh):.1f} |",
              f"| correction of a sentence | {100 * corrections(model, fresh):.1f} |"]  # fmt: skip
@@ -480,14 +498,18 @@ def instructed_card(
         table="\n".join(["| instruction | exactly right, percent |", "|---|--:|", *rows]),
         what="The storyteller, taught to answer questions about a story (`<question> … <answer>`), "
         "to sum it up\n(`<headline>`) and to correct a sentence (`<correct> … <answer>`).",
+        data=f"{log[-1]['tokens']:,} tokens, all drawn anew: {scenes:,} of scenes that "
+        "`tools/storyteller.py`\n  makes, then stories of `helpers.data.stories` and more scenes.",
         training=f"from the storyteller, its matrices shrunk; {steps[0]:,} steps of {batch} plain "
-        f"scenes with lists of\n  the colors of six toys, {steps[1]:,} of scenes with people and "
-        f"lists of holders and places, too, then\n  {steps[2]:,} of stories (questions 60 percent, "
-        "headlines 15, corrections 15, scenes 10). The words of a\n  story count 0.3 in the loss, "
-        "answers 1, questions 0; rates as the storyteller's, in each round anew.",
+        f"scenes with lists\n  of the colors of six toys, {steps[1]:,} of scenes with people and "
+        f"lists of holders and places, too,\n  then {steps[2]:,} of stories (questions 60 percent, "
+        "headlines 15, corrections 15, scenes 10). The words\n  of a story count 0.3 in the loss, "
+        "answers 1, questions 0; rates as the storyteller's, in each\n  round anew.",
         limits="- It knows three instructions, in exactly these forms, and the words of the story "
         "world.\n- Asked what a story does not say, it makes something up.\n- Two questions a "
-        "story; whole stories; the answer must agree word for word.",
+        "story; whole stories; the answer must agree word for word.\n- The stories are fresh, but "
+        "single sentences recur, since the world is small: most of those to be\n  corrected stood "
+        "in stories of the training, too.",
     )  # fmt: skip
 
 

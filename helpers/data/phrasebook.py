@@ -550,7 +550,9 @@ def _finished(english: _Words, french: _Words, joined: list[tuple[str, str]]) ->
 def held_out(first: str, second: str) -> bool:
     """Whether training and validation hold no sentence that joins these two words: one in ten.
 
-    The words are as in `Pair.joined`: an adjective and a noun, or a subject and a verb.
+    The words are as in `Pair.joined`: an adjective and a noun, or a subject and a verb other than
+    "be". A comparison does not join: training may hold "as hot as his milk" even where ("hot",
+    "milk") is held out.
     """
     return zlib.crc32(f"{first} {second}".encode()) % 10 == 0
 
@@ -573,6 +575,7 @@ def make(n: int, *, seed: int = 0, split: str = "training") -> list[Pair]:
     combinations  such sentences with a pair of words that training and validation never join
     longer        sentences of LIMIT + 1 to LONGEST words and marks, without such pairs of words
 
+    What joins two words is said at `held_out`: a comparison does not.
     The same arguments always give the same pairs; the global random state is neither read nor
     changed. Errors: ValueError for n below 1, an unknown split, or a seed that is no integer from
     0 to 4294967295.
@@ -609,8 +612,9 @@ _TOKEN = re.compile(r"aujourd'hui|(?:qu|[cdjlmnst])'|'s\b|[\w-]+|[^\w\s]", re.IG
 
 
 def tokenize(text: str) -> list[str]:
-    """The words and marks of a sentence in either language, in small letters but for names and "I".
+    """The words and marks of a sentence in either language, in small letters.
 
+    Names, "I" and "French" keep their capitals.
     "L'amie d'Anna dort." => l', amie, d', Anna, dort, . and "Anna's cat" => Anna, 's, cat. Words
     that the grammar does not know are cut in the same way. Errors: ValueError for anything but a
     text.
@@ -624,11 +628,15 @@ def tokenize(text: str) -> list[str]:
 def detokenize(tokens: Sequence[str], language: str) -> str:
     """The sentence of these tokens, with its capital letter: the inverse of `tokenize`.
 
-    A French question mark has a space before it. Errors: ValueError for an unknown language.
+    A French question mark has a space before it. Errors: ValueError for an unknown language, or
+    for tokens that are no list of words.
     """
+    words = list(tokens)
+    if isinstance(tokens, str) or not all(isinstance(word, str) for word in words):
+        raise ValueError(f"tokens must be a list of words, not {tokens!r}")
     if language not in LANGUAGES:
         raise ValueError(f"language must be english or french, not {language!r}")
-    text = re.sub(r" ([.,])", r"\1", " ".join(tokens))
+    text = re.sub(r" ([.,])", r"\1", " ".join(words))
     if language == "english":
         text = re.sub(r" (\?|'s\b|')", r"\1", text)
     else:

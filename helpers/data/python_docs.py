@@ -24,7 +24,8 @@ class Prose:
 def load() -> Prose:
     """The prose of the language reference: of every fifty paragraphs forty are for training.
 
-    Headings, grammar rules, tables and code are left out, and no paragraph comes twice.
+    Headings, grammar rules, tables and most code are left out, and so are numbers in brackets, of
+    notes as well as of indices; no paragraph comes twice.
     Errors: RuntimeError, in one sentence, if this Python lacks the module.
     """
     try:
@@ -47,7 +48,7 @@ def load() -> Prose:
 
 
 def _paragraphs(topic: str) -> list[str]:
-    """What is prose in a topic: lines joined, marks of emphasis removed."""
+    """What is prose in a topic: lines joined, marks of emphasis and numbers in brackets removed."""
     for sign, plain in PLAIN.items():
         topic = topic.replace(sign, plain)
     kept = []

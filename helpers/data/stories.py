@@ -126,7 +126,8 @@ def token_log_probs(text: str) -> list[float]:
     """Log-probability of each token given those before it, nats; of a story, or of its beginning.
 
     The sum over a story is its log_prob. At the first token that cannot stand where it does the
-    list ends, with −inf. Errors: ValueError for what is no text.
+    list ends, with −inf. `<end>` is no part of a text: it has no entry, and cannot stand in one.
+    Errors: ValueError for what is no text.
     """
     teller, _, _ = _follow(text)
     return teller.log_probs + [-math.inf] * bool(teller.left)
@@ -135,7 +136,8 @@ def token_log_probs(text: str) -> list[float]:
 def next_tokens(text: str) -> dict[str, float]:
     """Exact probability of each token that can follow the beginning of a story; they sum to 1.
 
-    After a whole story it is {"<end>": 1.0}. Errors: ValueError, as for `read`.
+    After a whole story it is {"<end>": 1.0}; a text that itself holds `<end>` is refused.
+    Errors: ValueError, as for `read`.
     """
     teller, story, expected = _follow(text)
     if teller.left:
@@ -147,7 +149,8 @@ def floor(stories: Sequence[Story]) -> tuple[float, float]:
     """Bits per token that no model can beat on average, as measured on stories: mean and its error.
 
     The cross-entropy of the process with itself, −Σ log2 p / Σ tokens, and its standard error (of a
-    ratio of two sums over stories). Errors: ValueError for fewer than two stories.
+    ratio of two sums over stories). `<end>`, which is certain, is not counted as a token.
+    Errors: ValueError for fewer than two stories.
     """
     if len(stories) < 2:
         raise ValueError(f"floor needs at least 2 stories, not {len(stories)}")
@@ -174,7 +177,7 @@ def questions(story: Story, *, after: int | None = None) -> list[tuple[str, str]
     pairs = []
     for who, place in facts.place.items():
         name = who if who in NAMES else f"the {who}"
-        pairs.append((f"Where is {name}?", _at(place)))
+        pairs.append((f"Where is {name}?", at(place)))
     for toy, holder in facts.holder.items():
         pairs.append((f"Who has the {toy}?", holder or "nobody"))
         pairs.append((f"What color is the {toy}?", facts.color[toy]))
@@ -209,7 +212,7 @@ def _join(tokens: list[str]) -> str:
 
 def _checked(tokens: list[str]) -> list[str]:
     for token in tokens:
-        if token not in _KNOWN:
+        if not isinstance(token, str) or token not in _KNOWN:
             raise ValueError(f"{token!r} is not in the vocabulary of the stories")
     return tokens
 
@@ -405,7 +408,7 @@ def _open(t: _Teller, weights: dict[str, float]) -> tuple[str, str]:
     people = {who: t.name(who) for who in t.people()}
     texts = {
         "enter": _same(name for name in NAMES if name not in people),
-        "lie": {look: _article(look).capitalize() for look in LOOKS},
+        "lie": {look: with_article(look).capitalize() for look in LOOKS},
         "have": {who: f"{people[who]} had" for who in people if who not in t.holder.values()},
         "want": {who: f"{people[who]} wanted" for who in people},
     }
@@ -418,7 +421,7 @@ def _open(t: _Teller, weights: dict[str, float]) -> tuple[str, str]:
 def _enter(t: _Teller, who: str) -> None:
     t.say("was")
     last = t.place.get(t.subject)
-    other = {place: f"{_at(place)} too" if t.people(place) else _at(place) for place in PLACES}
+    other = {place: f"{at(place)} too" if t.people(place) else at(place) for place in PLACES}
     other.pop(last, None)
     there = {last: "there too"} if last else {}
     t.place[who] = t.choose((SAME_PLACE, there), (1 - SAME_PLACE, other))
@@ -428,13 +431,13 @@ def _enter(t: _Teller, who: str) -> None:
 def _bring(t: _Teller, kind: str, value: str) -> None:
     """A toy that somebody has, or that lies where nobody is."""
     if kind == "have":
-        t.pick(map(_article, LOOKS))
+        t.pick(map(with_article, LOOKS))
     color = t.pick(COLORS)
     toy = t.pick(toy for toy in TOYS if toy not in t.holder)
     t.color[toy], t.holder[toy] = color, value if kind == "have" else None
     if kind == "lie":
         t.say("lay")
-        t.place[toy] = t.choose((1, {p: _at(p) for p in PLACES if p not in t.place.values()}))
+        t.place[toy] = t.choose((1, {p: at(p) for p in PLACES if p not in t.place.values()}))
     t.end(t.holder[toy])
 
 
@@ -499,7 +502,7 @@ def _turn(t: _Teller, who: str, hero: str) -> None:
     """What another character does meanwhile: nothing twice running, and no taking back."""
     texts: dict[str, dict] = {verb: {} for verb in TURNS}
     texts["walk"] = {("walk", verb): verb for verb in WALKS}
-    texts["see"] = {("see", look): f"saw {_article(look)}" for look in LOOKS if look != "new"}
+    texts["see"] = {("see", look): f"saw {with_article(look)}" for look in LOOKS if look != "new"}
     texts["feel"] = {("feel", ""): "was"}
     others = [other for other in t.people(t.place[who]) if other not in (who, hero)]
     for toy, holder in t.holder.items():
@@ -555,7 +558,7 @@ def _meet(t: _Teller, hero: str, topic: str, toy: str | None, friend: str | None
     elif topic == "visit":
         t.say(f"asked {friend} to play")
         yes, no = (f"played with {hero}",), ("had no time", "was too tired")
-        place = _at(t.place[hero])
+        place = at(t.place[hero])
         headlines = f"{hero} plays with {friend} {place}", f"{friend} does not play with {hero}"
     else:
         friend = t.holder[toy]
@@ -584,12 +587,14 @@ def _same(texts: Iterable[str]) -> dict[str, str]:
     return {text: text for text in texts}
 
 
-def _at(place: str) -> str:
+def at(place: str) -> str:
+    """A place with its preposition, as in "on the hill"."""
     return f"{PLACES[place]} the {place}"
 
 
 @functools.cache
-def _article(word: str) -> str:
+def with_article(word: str) -> str:
+    """A word with "a" or "an" before it."""
     return f"{'an' if word[0] in 'aeiou' else 'a'} {word}"
 
 

@@ -94,7 +94,7 @@ define(
     level="medium",
     hints=[
         "For D = 1 it is −½ z² − log σ − ½ log 2π with z = (x − μ) / σ. L takes the place of σ.",
-        "z = torch.linalg.solve_triangular(L, (x − mean).T, upper=False) has shape (D, N): one "
+        "z = torch.linalg.solve_triangular(L, (x - mean).T, upper=False) has shape (D, N): one "
         "column for each x. Sum z² over dim=0.",
         "log σ becomes L.diagonal().log().sum(), and ½ log 2π is there D times: D = len(mean).",
     ],
@@ -603,7 +603,7 @@ define(
     hints=[
         "KL(p ‖ q) is the sum over k of p_k (log p_k − log q_k), with natural logarithms.",
         "0 times −∞ is NaN. torch.xlogy(p, q) computes p log q, and gives 0 where p is 0.",
-        "Then the sum is (torch.xlogy(p, p) − torch.xlogy(p, q)).sum().",
+        "Then the sum is (torch.xlogy(p, p) - torch.xlogy(p, q)).sum().",
     ],
     cases=lambda: [
         (_table(4, 2, 1, 1), _table(1, 1, 3, 5)),

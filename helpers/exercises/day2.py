@@ -82,7 +82,7 @@ define(
     hints=[
         "D = sigmoid(t). Write −log sigmoid(t) and −log(1 − sigmoid(t)) with exp and log only.",
         "−log sigmoid(t) = log(1 + exp(−t)) = softplus(−t), and 1 − sigmoid(t) = sigmoid(−t).",
-        "F.softplus(−real_logits).mean() is the first half; the second is the same for fakes, "
+        "F.softplus(-real_logits).mean() is the first half; the second is the same for fakes, "
         "with the other sign.",
     ],
     cases=lambda: [
@@ -403,7 +403,7 @@ define(
         "of the root of C_a C_b.",
         "The trace of a matrix root is the sum of the roots of the eigenvalues: "
         "torch.linalg.eigvals(C_a @ C_b).real.clamp(min=0).sqrt().sum().",
-        "(m_a − m_b).square().sum() + C_a.trace() + C_b.trace() − 2 · that sum.",
+        "(m_a - m_b).square().sum() + C_a.trace() + C_b.trace() - 2 * that sum.",
     ],
     cases=lambda: [
         (_normal(3).double(), _flat(3, 9, 1), _normal(3, seed=2).double(), _flat(3, 9, 3)),
@@ -800,7 +800,7 @@ define(
     level="medium",
     hints=[
         "First alpha = alpha_bar / alpha_bar_before, the share that this step alone keeps, and "
-        "beta = 1 − alpha.",
+        "beta = 1 - alpha.",
         "The factor of x0 is √ᾱ_before · β / (1 − ᾱ).",
         "The factor of x_t is √α · (1 − ᾱ_before) / (1 − ᾱ). A check: with ᾱ_before = 1 the mean "
         "is x0.",
@@ -970,6 +970,10 @@ define(
         "The counts get the full weight, and α · shorter comes on top: the shares then sum to "
         "more than 1. Both stand above one line, (context + α).":
         lambda both, context, shorter, alpha: both / context + alpha * shorter,
+        "both / context is 0 / 0 for a context that was never seen. One fraction with "
+        "(context + α) below needs no such division.":
+        lambda both, context, shorter, alpha: (
+            context * (both / context) + alpha * shorter) / (context + alpha),
         "This divides by context, which is 0 for a context that was never seen, and mixes with a "
         "fixed weight. One fraction with (context + α) below does both at once.":
         lambda both, context, shorter, alpha: (
@@ -1063,20 +1067,26 @@ def merge_most_frequent(words, new):
     return best, merged
 
 
-def _merged(words, new, pair=None, greedy=True, weighted=True, last=False):
-    """The reference with changes: mistakes are made of it."""
-    counts: dict = {}
+def _counts(words, weighted=True):
+    counts = Counter()
     for word, n in words.items():
-        for two in pairwise(word):
-            counts[two] = counts.get(two, 0) + (n if weighted else 1)
-    sign = -1 if last else 1
-    key = lambda two: (-counts[two], tuple(sign * i for i in two))  # noqa: E731
-    best = pair or min(counts, key=key)
+        for pair in pairwise(word):
+            counts[pair] += n if weighted else 1
+    return counts
+
+
+def _most_frequent(counts, order=tuple):
+    """The most frequent pair; of several, the one whose `order` is the smallest."""
+    return min(counts, key=lambda pair: (-counts[pair], order(pair)))
+
+
+def _merged(words, new, best, once=False):
+    """What the reference returns if the pair is `best`; once: at its first place in each word."""
     merged = {}
     for word, n in words.items():
         symbols, i = [], 0
         while i < len(word):
-            here = word[i : i + 2] == best and (greedy or new not in symbols)
+            here = word[i : i + 2] == best and not (once and new in symbols)
             symbols.append(new if here else word[i])
             i += 2 if here else 1
         merged[tuple(symbols)] = n
@@ -1084,8 +1094,8 @@ def _merged(words, new, pair=None, greedy=True, weighted=True, last=False):
 
 
 def _without_jump(words, new):
-    """As _merged, but every place is looked at, so that the right half of a pair stays."""
-    best = _merged(words, new)[0]
+    """Every place of a word is looked at, so that the right half of a pair stays."""
+    best, _ = merge_most_frequent(words, new)
     return best, {
         tuple(new if word[i : i + 2] == best else word[i] for i in range(len(word))): n
         for word, n in words.items()
@@ -1093,7 +1103,7 @@ def _without_jump(words, new):
 
 
 def _from_the_right(words, new):
-    best, merged = _merged(words, new)[0], {}
+    (best, _), merged = merge_most_frequent(words, new), {}
     for word, n in words.items():
         symbols, i = [], len(word)
         while i > 0:
@@ -1105,44 +1115,28 @@ def _from_the_right(words, new):
 
 
 def _not_overlapping(words, new):
-    counts: dict = {}
+    counts = Counter()
     for word, n in words.items():
         last = None
-        for i, two in enumerate(pairwise(word)):
-            if last != (i - 1, two):
-                counts[two] = counts.get(two, 0) + n
-                last = i, two
-    return _merged(words, new, min(counts, key=lambda two: (-counts[two], two)))
-
-
-def _right_id_first(words, new):
-    counts: dict = {}
-    for word, n in words.items():
-        for two in pairwise(word):
-            counts[two] = counts.get(two, 0) + n
-    return _merged(words, new, min(counts, key=lambda two: (-counts[two], two[::-1])))
+        for i, pair in enumerate(pairwise(word)):
+            if last != (i - 1, pair):
+                counts[pair] += n
+                last = i, pair
+    return _merged(words, new, _most_frequent(counts))
 
 
 def _last_symbol_lost(words, new):
-    best, merged = _merged(words, new)
+    best, merged = merge_most_frequent(words, new)
     return best, {word[:-1] if word[-1] != new else word: n for word, n in merged.items()}
 
 
 def _pair_is_a_tuple(answer):
-    pair, merged = answer({(1, 2): 3, (2, 1): 1}, 9)
-    if not isinstance(pair, tuple) or not all(isinstance(word, tuple) for word in merged):
+    pair, _ = answer({(1, 2): 3, (2, 1): 1}, 9)
+    if not isinstance(pair, tuple):
         raise Refused(
             "The values are right, but the pair must be a tuple, (left, right): a later cell "
             "looks pairs up in a dict, which takes no lists. Return tuple(pair)."
         )
-
-
-def _first_of_several(words, new):
-    counts: dict = {}
-    for word, n in words.items():
-        for two in pairwise(word):
-            counts[two] = counts.get(two, 0) + n
-    return _merged(words, new, max(counts, key=counts.get))
 
 
 define(
@@ -1169,34 +1163,35 @@ define(
     ],
     mistakes={
         "Each pair was counted once a word. A word that occurs n times counts n times.":
-        lambda words, new: _merged(words, new, weighted=False),
+        lambda words, new: _merged(words, new, _most_frequent(_counts(words, weighted=False))),
         "Of several pairs that are equally frequent take the smallest, as tuples compare; this "
-        "takes the one met first.": _first_of_several,
+        "takes the one met first.":
+        lambda words, new: _merged(words, new, _most_frequent(_counts(words), lambda pair: 0)),
         "Of several pairs that are equally frequent take the smallest; this takes the greatest.":
-        lambda words, new: _merged(words, new, last=True),
+        lambda words, new: _merged(
+            words, new, _most_frequent(_counts(words), lambda pair: (-pair[0], -pair[1]))),
         "Only the first place in each word was merged. Go on to the end of the word.":
-        lambda words, new: _merged(words, new, greedy=False),
+        lambda words, new: _merged(words, new, _most_frequent(_counts(words)), once=True),
         "The words are unchanged: replace the pair in them.":
-        lambda words, new: (_merged(words, new)[0], words),
+        lambda words, new: (merge_most_frequent(words, new)[0], words),
         "The pair and the words have changed places in what is returned.":
-        lambda words, new: _merged(words, new)[::-1],
+        lambda words, new: merge_most_frequent(words, new)[::-1],
         "Only the words came back. Return the pair, then the words.":
-        lambda words, new: _merged(words, new)[1],
+        lambda words, new: merge_most_frequent(words, new)[1],
         "Only the pair came back. Return the pair, then the words.":
-        lambda words, new: _merged(words, new)[0],
+        lambda words, new: merge_most_frequent(words, new)[0],
         "The new words have lost their counts: each keeps the count of the old one.":
-        lambda words, new: (
-            _merged(words, new)[0], dict.fromkeys(_merged(words, new)[1], 1)
-        ),
+        ("merged[tuple(symbols)] = n", "merged[tuple(symbols)] = 1"),
         "Words without the pair are missing from the result: they stay as they are.":
         lambda words, new: (
-            _merged(words, new)[0],
-            {w: n for w, n in _merged(words, new)[1].items() if new in w},
+            (made := merge_most_frequent(words, new))[0],
+            {word: n for word, n in made[1].items() if new in word},
         ),
         "Merge from the left: (4, 4, 4) becomes (new, 4).": _from_the_right,
         "In (4, 4, 4) the pair (4, 4) stands twice: count every two neighbors.": _not_overlapping,
         "Of several pairs that are equally frequent compare the left ids first, then the right.":
-        _right_id_first,
+        lambda words, new: _merged(
+            words, new, _most_frequent(_counts(words), lambda pair: pair[::-1])),
         "After a merge go on by 2: here the right half of the pair stays behind the new id.":
         _without_jump,
         "The last symbol of a word is lost when no pair begins there. Walk to the end of the word.":
@@ -1675,6 +1670,15 @@ define(
         partial(_by_one, clip=False),
         "Repeated pieces are counted once only. Each one of the candidate's counts.":
         partial(_by_one, distinct=True),
+        **{
+            f"len() of a Counter is how many different pieces it holds. `{part}` adds up how often "
+            "each stands there: .total().":
+            lambda candidate, reference, n, part=part: {
+                **matches(candidate, reference, n),
+                part: _by_one(candidate, reference, n, distinct=True)[part],
+            }
+            for part in ("found", "all")
+        },
         "The last piece is missing: a line of m words has m − n + 1 pieces.":
         ("len(line) - n + 1", "len(line) - n"),
         "Some pieces have fewer than n words: the last ones run beyond the end.":
@@ -1726,8 +1730,11 @@ def _check_device(answer) -> None:
         inputs = [inputs[0], torch.zeros(2, device="meta")]
     try:
         answer.function(*inputs)
-    except Exception as problem:  # only what a GPU would say, too; the rest is no fault
-        if "expected device" in str(problem) or "same device" in str(problem):
+    except Exception as problem:
+        # Only what a GPU would refuse, too. It takes a single number from the processor, as in
+        # masked_fill(hidden, torch.tensor(-math.inf)), which "meta" refuses in words of its own.
+        said = str(problem)
+        if "the expected device" in said or "tensors to be on the same device" in said:
             raise Refused(
                 "The numbers are right, but on a GPU it would stop: make each new tensor on the "
                 "device of the inputs, as in torch.ones(T, S, device=q.device)."
@@ -1739,7 +1746,7 @@ def _plain_attention(q, k, v, scale=None, shift=None, axis=-1):
     T, S = q.shape[-2], k.shape[-2]
     scores = q @ k.mT / (q.shape[-1] ** 0.5 if scale is None else scale)
     seen = torch.ones(T, S, dtype=torch.bool).tril(S - T if shift is None else shift)
-    return scores.masked_fill(~seen, -1e9).softmax(dim=axis) @ v
+    return scores.masked_fill(~seen, -math.inf).softmax(dim=axis) @ v
 
 
 define(
@@ -1793,7 +1800,7 @@ define(
         lambda q, k, v: (
             (q @ k.mT / q.shape[-1] ** 0.5)
             .masked_fill(torch.ones(q.shape[-2], k.shape[-2]).tril(k.shape[-2] - q.shape[-2]) > 0,
-                         -1e9).softmax(dim=-1) @ v
+                         -math.inf).softmax(dim=-1) @ v
         ),
         "These are the weights. Multiply the values by them.":
         lambda q, k, v: causal_attention(q, k, torch.eye(k.shape[-2]).expand(*k.shape[:2], -1, -1)),
@@ -1805,9 +1812,9 @@ def top_p(logits, p):
     ordered, places = logits.sort(dim=-1, descending=True)
     probabilities = ordered.softmax(dim=-1)
     before = probabilities.cumsum(dim=-1) - probabilities
-    before[..., 0] = 0
-    gone = (before >= p).scatter(-1, places, before >= p)
-    return logits.masked_fill(gone, float("-inf"))
+    gone = before >= p
+    gone[..., 0] = False  # the best token stays, even for p = 0
+    return logits.masked_fill(gone.scatter(-1, places, gone), float("-inf"))
 
 
 def _cut(logits, p, gone):
@@ -1820,7 +1827,8 @@ def _cut(logits, p, gone):
 
 def _top_p_cases() -> list[tuple]:
     fixed = torch.tensor([[0.05, 0.5, 0.15, 0.3], [0.25, 0.05, 0.65, 0.05]]).log()
-    return [(fixed, 0.7), (fixed + 3, 0.4), (3 * _normal(4, 30), 0.9), (_normal(2, 9, seed=1), 1.0)]
+    drawn = [(3 * _normal(4, 30), 0.9), (_normal(2, 9, seed=1), 1.0), (_normal(2, 9, seed=2), 0.0)]
+    return [(fixed, 0.7), (fixed + 3, 0.4), *drawn]
 
 
 define(
@@ -1837,6 +1845,8 @@ define(
     ],
     cases=_top_p_cases,
     mistakes={
+        "For p = 0 nothing is left here. The best token always stays.":
+        lambda logits, p: _cut(logits, p, lambda total, single, p: total - single >= p),
         "The token that crosses p is cut, too. It stays: compare the sum before it.":
         lambda logits, p: _cut(logits, p, lambda total, single, p: total > p),
         "The mask is not put back: it is in sorted order, the logits are not. Use scatter.":
@@ -1948,7 +1958,7 @@ define(
         "half = D // 2; theta = base ** (-torch.arange(half, device=x.device) / half); angles = "
         "places[:, None] * theta, of shape (T, D/2), fits the last two axes.",
         "a, b = x[..., :half], x[..., half:] are the two numbers of each pair.",
-        "torch.cat([a * cos − b * sin, b * cos + a * sin], dim=-1).",
+        "torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1).",
     ],
     cases=lambda: [
         (_normal(2, 3, 5, 8), torch.arange(5), 10_000.0),
@@ -2091,7 +2101,7 @@ define(
         "The last sign of the target is missing: it tells the model where to stop.":
         ("[*target, f\"<{len(spans)}>\"]", "target"),
         "`stop` is the first place after a span, as in a slice: words[start:stop].":
-        ("*words[start:stop]", "*words[start:stop + 1]"),
+        lambda words, spans: corrupt_spans(words, [(a, b + 1) for a, b in spans]),
         "The hidden words are still in the input.": ("end = stop", "end = start"),
         "Each word before a span comes again with every later span: begin at the end of the last "
         "one.": ("*words[end:start]", "*words[:start]"),
@@ -2184,6 +2194,10 @@ define(
         (" / math.log(farthest / near)", ""),
         "Beyond `near` all distances share one bucket. They get coarser step by step.":
         ("torch.where(distance < near, distance, far)", "distance.clamp(max=near)"),
+        "This gives each distance a bucket of its own. From near on, several share one, on a "
+        "logarithmic scale.":
+        lambda distance, both_sides, buckets=32, farthest=128: (
+            distance.abs() if both_sides else (-distance).clamp(min=0)).clamp(max=buckets - 1),
         "`farthest` and the number of buckets are arguments.":
         lambda distance, both_sides, buckets=32, farthest=128: relative_bucket(
             distance, both_sides),
@@ -2220,6 +2234,8 @@ define(
         "Cut spaces only: between.rstrip() leaves a text alone that does not end with a space.":
         lambda examples, question, between=" = ", after="\n":
         after.join([f"{a}{between}{b}" for a, b in examples] + [(question + between)[:-1]]),
+        "Cut the end only: between.strip() takes the space before it, too. Use rstrip().":
+        ("between.rstrip()", "between.strip()"),
         "`after` is missing before the question: it stands there, too, as between examples.":
         lambda examples, question, between=" = ", after="\n":
         after.join(f"{a}{between}{b}" for a, b in examples) + question + between.rstrip(),
