@@ -26,6 +26,7 @@ import torch
 from answers_day1 import ANSWERS as DAY1
 from answers_day1 import KL
 from answers_day2 import ANSWERS as DAY2
+from answers_day3 import ANSWERS as DAY3
 
 from helpers import exercises
 from helpers.exercises import engine
@@ -33,7 +34,7 @@ from helpers.exercises import engine
 torch.set_num_threads(1)
 engine._load()
 
-ANSWERS = DAY1 | DAY2
+ANSWERS = DAY1 | DAY2 | DAY3
 NAMES = sorted(engine._registry)
 GENTLE = ("Change the cell and run it again.", "Stuck? hint(")
 

@@ -24,7 +24,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-DAYS = ("day1", "day2")  # modules of helpers.exercises, loaded at first use
+DAYS = ("day1", "day2", "day3")  # modules of helpers.exercises, loaded at first use
 TIME_LIMIT = 10.0  # seconds one call of a student's function may take
 TOLERANCE = 1e-4  # relative, of numbers; the absolute one is a tenth of it
 SEED = 2_718_281_828  # of every check; no student's seed, so that reseeding shows
