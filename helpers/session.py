@@ -112,10 +112,10 @@ def install_missing() -> None:
             continue
         wanted = Requirement(line)
         name = canonicalize_name(wanted.name)
-        if name == "jupyterlab":
+        if name == "jupyterlab" or (wanted.marker and not wanted.marker.evaluate()):
             continue
         if name not in installed:
-            missing.append(str(wanted))
+            missing.append(f"{wanted.name}{wanted.specifier}")
         elif not wanted.specifier.contains(installed[name], prereleases=True):
             too_old.append(f"{name} {installed[name]} (the course needs {wanted.specifier})")
     if too_old:

