@@ -1,0 +1,276 @@
+"""The full profile's loading code, run against a hub on this machine.
+
+For each lesson that names something on the hub, the statements that load it are taken out together
+with all that they need, and are run as the full profile runs them: by name, from a hub that
+HF_ENDPOINT points to. Under the public names it holds tiny models with random weights and tables
+of a few rows, in the shape of the real ones. Every name must be asked for, and be answered.
+"""
+
+import ast
+import json
+import os
+import re
+import subprocess
+import sys
+import textwrap
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from IPython.core.inputtransformer2 import TransformerManager
+
+from helpers import hub
+
+ROOT = Path(__file__).resolve().parent.parent
+NOTEBOOKS = sorted(ROOT.glob("notebooks/day*/[0-9][0-9]_*.ipynb"))
+# What loads from the hub; a function of the lesson that calls one of these counts, too.
+LOADERS = {"from_pretrained", "load_dataset", "pipeline", "snapshot_download", "hf_hub_download"}
+TIMEOUT = 300  # seconds for a lesson's loading code
+
+
+# ---------------------------------------------------------------- what the hub holds
+
+
+def tokenizer(words: int = 300):
+    """A tokenizer of English words and letters, with the special tokens of all families."""
+    from tokenizers import Tokenizer, decoders, models, pre_tokenizers
+    from transformers import PreTrainedTokenizerFast
+
+    texts = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "data").glob("*.md"))]
+    special = ["<pad>", "<s>", "</s>", "<unk>", "<|im_start|>", "<|im_end|>", "<mask>"]
+    special += [f"<extra_id_{n}>" for n in range(10)]
+    signs = pre_tokenizers.ByteLevel.alphabet()
+    common = sorted({f"Ġ{word}" for word in re.findall(r"[a-z]+", " ".join(texts))})[:words]
+    vocabulary = {token: n for n, token in enumerate([*special, *sorted(signs), *common])}
+    merged = Tokenizer(models.BPE(vocabulary, [], unk_token="<unk>"))
+    merged.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    merged.decoder = decoders.ByteLevel()
+    made = PreTrainedTokenizerFast(
+        tokenizer_object=merged, pad_token="<pad>", bos_token="<s>", eos_token="</s>",
+        unk_token="<unk>", mask_token="<mask>", cls_token="<s>", sep_token="</s>",
+    )  # fmt: skip
+    made.chat_template = (
+        "{% for m in messages %}<|im_start|>{{ m.role }}\n{{ m.content }}<|im_end|>\n{% endfor %}"
+        "{% if add_generation_prompt %}<|im_start|>assistant\n{% endif %}"
+    )
+    return made
+
+
+def gpt2(size: int):
+    from transformers import GPT2Config, GPT2LMHeadModel
+
+    return GPT2LMHeadModel(
+        GPT2Config(vocab_size=size, n_embd=16, n_layer=2, n_head=2, bos_token_id=1, eos_token_id=2)
+    )
+
+
+def llama(size: int):
+    from transformers import LlamaConfig, LlamaForCausalLM
+
+    return LlamaForCausalLM(LlamaConfig(
+        vocab_size=size, hidden_size=16, intermediate_size=32, num_hidden_layers=2,
+        num_attention_heads=2, num_key_value_heads=1, max_position_embeddings=2048,
+    ))  # fmt: skip
+
+
+def t5(size: int):
+    from transformers import T5Config, T5ForConditionalGeneration
+
+    return T5ForConditionalGeneration(T5Config(
+        vocab_size=size, d_model=16, d_kv=8, d_ff=32, num_layers=2, num_heads=2,
+        feed_forward_proj="gated-gelu", decoder_start_token_id=0, pad_token_id=0, eos_token_id=2,
+    ))  # fmt: skip
+
+
+def bert(size: int):
+    from transformers import BertConfig, BertModel
+
+    return BertModel(BertConfig(
+        vocab_size=size, hidden_size=24, num_hidden_layers=6, num_attention_heads=2,
+        intermediate_size=32, max_position_embeddings=512,
+    ))  # fmt: skip
+
+
+MODELS: dict[str, Callable] = {
+    "HuggingFaceTB/SmolLM2-360M": llama,
+    "HuggingFaceTB/SmolLM2-360M-Instruct": llama,
+    "google/flan-t5-small": t5,
+    "openai-community/gpt2": gpt2,
+    "sentence-transformers/all-MiniLM-L6-v2": bert,
+}
+OPINIONS = ["a pleasure from start to end", "dull", "I would see it again", "not worth the ticket"]
+DATA = {  # name -> the columns of a row, given its number
+    "stanfordnlp/sst2": lambda n: {
+        "idx": n, "sentence": f"{OPINIONS[n % 4]} ({n})", "label": (n + 1) % 2,
+    },
+    "knkarthick/samsum": lambda n: {
+        "id": str(n), "dialogue": f"Ana: Are you there at {n}?\nBo: Yes, at {n}.\nAna: Good.",
+        "summary": f"Ana and Bo meet at {n}.",
+    },
+}  # fmt: skip
+ROWS = {"train": 600, "validation": 200, "test": 200}
+OWNERS = "|".join(sorted({re.escape(name.split("/")[0]) for name in [*MODELS, *DATA]}))
+
+
+@pytest.fixture(scope="module")
+def running(tmp_path_factory):
+    """The hub, and the (repository, file) that were asked for and are there."""
+    asked: set[tuple[str, str]] = set()
+    place = hub.start(tmp_path_factory.mktemp("hub"))
+    words = tokenizer()
+    for name, make in MODELS.items():
+        make(len(words)).save_pretrained(place.place(name))
+        words.save_pretrained(place.place(name))
+    for name, row in DATA.items():
+        folder = place.place(name, "dataset") / "data"
+        folder.mkdir(parents=True)
+        for split, count in ROWS.items():
+            lines = "".join(json.dumps(row(n)) + "\n" for n in range(count))
+            (folder / f"{split}.jsonl").write_text(lines, encoding="utf-8")
+    served = hub._Handler.file
+
+    def file(self, kind, repo, rev, path):
+        served(self, kind, repo, rev, path)  # raises for what is not there
+        if self.command == "GET":
+            asked.add((repo, path))
+
+    hub._Handler.file = file
+    yield place, asked
+    hub._Handler.file = served
+    place.stop()
+
+
+# ---------------------------------------------------------------- what a lesson loads
+
+
+def statements(path: Path) -> list[ast.stmt]:
+    """Every top-level statement of a notebook's code, in order."""
+    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
+    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
+    transform = TransformerManager().transform_cell
+    return [node for source in sources for node in ast.parse(transform(source)).body]
+
+
+def names_in_code(path: Path) -> set[str]:
+    """The names of models and data sets of the hub that a lesson's code spells out."""
+    found = set()
+    for node in statements(path):
+        for part in ast.walk(node):
+            if isinstance(part, ast.Constant) and isinstance(part.value, str):
+                found.update(re.findall(rf"\b(?:{OWNERS})/[\w.-]*\w", part.value))
+    return found
+
+
+def called(node: ast.AST) -> set[str]:
+    calls = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    return {getattr(call, "attr", getattr(call, "id", "")) for call in calls}
+
+
+def defined(node: ast.stmt) -> set[str]:
+    """The names that a statement binds at the top level."""
+    if isinstance(node, ast.FunctionDef | ast.ClassDef):
+        return {node.name}
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
+    stored = (part for part in ast.walk(node) if isinstance(part, ast.Name))
+    return {part.id for part in stored if isinstance(part.ctx, ast.Store)}
+
+
+def used(node: ast.stmt) -> set[str]:
+    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+
+
+def loading_code(nodes: list[ast.stmt]) -> str:
+    """The statements that load something, and all that these need, in their order."""
+    loaders = set(LOADERS)
+    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
+    for _ in functions:  # a function that calls a function that loads
+        loaders |= {function.name for function in functions if called(function) & loaders}
+    definitions = (ast.FunctionDef, ast.ClassDef)
+    needed = {
+        number
+        for number, node in enumerate(nodes)
+        if called(node) & loaders and not isinstance(node, definitions)
+    }
+    open_ends = list(needed)
+    while open_ends:
+        number = open_ends.pop()
+        for name in used(nodes[number]):
+            before = [n for n in range(number) if name in defined(nodes[n])]
+            if isinstance(nodes[number], definitions):  # runs later, sees what comes later
+                before = before or [n for n in range(len(nodes)) if name in defined(nodes[n])]
+            for found in before[-1:]:
+                if found not in needed:
+                    needed.add(found)
+                    open_ends.append(found)
+    return "\n".join(ast.unparse(nodes[number]) for number in sorted(needed))
+
+
+def run(code: str, place: hub.Hub, home: Path) -> subprocess.CompletedProcess:
+    """Run code as the full profile, with the hub at `place` and an empty cache."""
+    environment = {name: value for name, value in os.environ.items() if not name.startswith("HF_")}
+    environment |= {
+        "GENAI_PROFILE": "full", "HF_ENDPOINT": place.url, "HF_HOME": str(home),
+        "HF_HUB_DISABLE_TELEMETRY": "1", "HF_HUB_DISABLE_XET": "1", "MPLBACKEND": "agg",
+        "CUDA_VISIBLE_DEVICES": "", "PYTHONPATH": str(ROOT), "PYTHONWARNINGS": "default",
+    }  # fmt: skip
+    return subprocess.run(
+        [sys.executable, "-c", code], env=environment, cwd=home, capture_output=True,
+        text=True, encoding="utf-8", timeout=TIMEOUT,
+    )  # fmt: skip
+
+
+NAMED = {path: found for path in NOTEBOOKS if (found := names_in_code(path))}
+
+
+@pytest.mark.parametrize("path", NAMED, ids=lambda path: path.stem)
+def test_every_name_of_a_lesson_is_loaded_from_the_hub(path, running, tmp_path):
+    place, asked = running
+    asked.clear()
+    done = run(loading_code(statements(path)), place, tmp_path)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert "DeprecationWarning" not in done.stderr, done.stderr[-3000:]
+    for name in NAMED[path]:
+        files = {file for repo, file in asked if repo == name}
+        holds = "model.safetensors" if name in MODELS else ".jsonl"
+        assert any(file.endswith(holds) for file in files), f"{name}: only {files} were loaded"
+
+
+def test_every_owner_on_the_hub_is_known():
+    """A lesson that names a repository of another owner must have it in MODELS or DATA."""
+    loads = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]*\w$")
+    for path in NOTEBOOKS:
+        for node in statements(path):
+            for call in (part for part in ast.walk(node) if isinstance(part, ast.Call)):
+                if called(call) & LOADERS and call.args and isinstance(call.args[0], ast.Constant):
+                    value = call.args[0].value
+                    if isinstance(value, str) and loads.match(value):
+                        assert value in MODELS or value in DATA, f"{path.stem}: {value}"
+
+
+def test_the_slicer_takes_what_loading_needs_and_nothing_else():
+    code = textwrap.dedent("""
+        import torch
+        import json
+        def train(): return 1
+        model = train()
+        def load(name):
+            return Auto.from_pretrained(name, dtype=kind)
+        class Auto:
+            from_pretrained = staticmethod(lambda name, dtype: name)
+        kind = torch.float32
+        name = "a/b"
+        result = load(name)
+        print(model)
+    """)
+    taken = loading_code(ast.parse(code).body)
+    for line in ("import torch", "def load", "class Auto", "kind =", "name =", "result ="):
+        assert line in taken
+    for line in ("import json", "train()", "print"):
+        assert line not in taken
+
+
+def test_a_name_that_is_not_there_fails(running, tmp_path):
+    place, _ = running
+    code = "from transformers import AutoModel\nAutoModel.from_pretrained('student/missing')"
+    assert run(code, place, tmp_path).returncode != 0
