@@ -166,6 +166,13 @@ def called(node: ast.AST) -> set[str]:
     return {getattr(call, "attr", getattr(call, "id", "")) for call in calls}
 
 
+def loads(node: ast.AST, functions: set[str]) -> bool:
+    """Whether a statement calls a loader, or by its plain name one of the lesson's functions."""
+    calls = [part.func for part in ast.walk(node) if isinstance(part, ast.Call)]
+    plain = {call.id for call in calls if isinstance(call, ast.Name)}
+    return bool(called(node) & LOADERS or plain & functions)
+
+
 def defined(node: ast.stmt) -> set[str]:
     """The names that a statement binds at the top level."""
     if isinstance(node, ast.FunctionDef | ast.ClassDef):
@@ -177,20 +184,29 @@ def defined(node: ast.stmt) -> set[str]:
 
 
 def used(node: ast.stmt) -> set[str]:
-    return {part.id for part in ast.walk(node) if isinstance(part, ast.Name)}
+    """The names that a statement reads from outside of itself."""
+    parts = list(ast.walk(node))
+    read = {
+        part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)
+    }
+    inner = {part.arg for part in parts if isinstance(part, ast.arg)}
+    scopes = parts if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
+    for part in [*scopes, *(part.target for part in parts if isinstance(part, ast.comprehension))]:
+        stored = (name for name in ast.walk(part) if isinstance(name, ast.Name))
+        inner |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
+    return read - inner
 
 
 def loading_code(nodes: list[ast.stmt]) -> str:
     """The statements that load something, and all that these need, in their order."""
-    loaders = set(LOADERS)
-    functions = [node for node in nodes if isinstance(node, ast.FunctionDef)]
-    for _ in functions:  # a function that calls a function that loads
-        loaders |= {function.name for function in functions if called(function) & loaders}
+    functions = {
+        node.name for node in nodes if isinstance(node, ast.FunctionDef) and loads(node, set())
+    }
     definitions = (ast.FunctionDef, ast.ClassDef)
     needed = {
         number
         for number, node in enumerate(nodes)
-        if called(node) & loaders and not isinstance(node, definitions)
+        if loads(node, functions) and not isinstance(node, definitions)
     }
     open_ends = list(needed)
     while open_ends:
@@ -238,13 +254,13 @@ def test_every_name_of_a_lesson_is_loaded_from_the_hub(path, running, tmp_path):
 
 def test_every_owner_on_the_hub_is_known():
     """A lesson that names a repository of another owner must have it in MODELS or DATA."""
-    loads = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]*\w$")
+    public = re.compile(r"^[A-Za-z0-9][\w.-]*/[\w.-]*\w$")
     for path in NOTEBOOKS:
         for node in statements(path):
             for call in (part for part in ast.walk(node) if isinstance(part, ast.Call)):
                 if called(call) & LOADERS and call.args and isinstance(call.args[0], ast.Constant):
                     value = call.args[0].value
-                    if isinstance(value, str) and loads.match(value):
+                    if isinstance(value, str) and public.match(value):
                         assert value in MODELS or value in DATA, f"{path.stem}: {value}"
 
 
