@@ -844,7 +844,7 @@ def test_the_published_encoder_comes_from_its_package():
 def test_other_weights_in_that_package_are_refused(encoder, monkeypatch, tmp_path):
     (tmp_path / models.WEIGHTS).write_bytes(b"other weights")
     monkeypatch.setattr(models, "_packaged", lambda package: tmp_path)
-    with pytest.raises(ValueError, match=r"does not hold the published weights .* pip uninstall"):
+    with pytest.raises(ValueError, match=r"does not hold the published weights .*pip uninstall"):
         models.source("sentence encoder")
 
 
