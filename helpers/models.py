@@ -110,18 +110,20 @@ class DigitJudge(nn.Module):
 
 
 WEIGHTS = "model.safetensors"
-ROLES = {  # role -> its folder in data/models, and its class; None: as transformers saves models
+ROLES = {  # role -> its folder in data/models, and its class or its Auto class of transformers
     "digit judge": ("digit_judge", DigitJudge),
     "shape judge": ("shape_judge", ShapeJudge),
-    "storyteller": ("storyteller", None),
-    "instructed storyteller": ("instructed_storyteller", None),
+    "storyteller": ("storyteller", "AutoModelForCausalLM"),
+    "instructed storyteller": ("instructed_storyteller", "AutoModelForCausalLM"),
+    "translator": ("translator", "AutoModelForSeq2SeqLM"),
+    "small encoder": ("small_encoder", "AutoModel"),
 }
 
 
 def folder(role: str) -> Path:
     """The folder in data/models of the model that plays `role`, with its weights and its card.
 
-    For the storytellers it is what `from_pretrained` of transformers takes, for the tokenizer, too.
+    For a language model it is what `from_pretrained` of transformers takes, for the tokenizer, too.
     Errors: ValueError for an unknown role; FileNotFoundError where the weights are missing.
     """
     if not isinstance(role, str) or role not in ROLES:
@@ -145,7 +147,8 @@ def load(role: str) -> nn.Module:
         raise  # no fault of the files
     except Exception as error:
         reason = type(error).__name__
-        named = _named(role) if kind else f"data/models/{place.name}"  # transformers reads several
+        named = f"data/models/{place.name}"  # of which transformers reads several files
+        named = named if isinstance(kind, str) else _named(role)
         raise ValueError(
             f"{named} is damaged or of another version ({reason}); {_cure(role)}"
         ) from None
@@ -222,13 +225,18 @@ def _on_hub(name: str) -> bool:
     return True
 
 
-def _read(place: Path, kind: type[nn.Module] | None) -> nn.Module:
-    if kind is None:
-        from transformers import AutoModelForCausalLM
+def _read(place: Path, kind: type[nn.Module] | str) -> nn.Module:
+    if isinstance(kind, str):
+        import transformers
 
-        model, report = AutoModelForCausalLM.from_pretrained(
+        model, report = getattr(transformers, kind).from_pretrained(
             place, local_files_only=True, output_loading_info=True
         )
+        report["missing_keys"] = {
+            key
+            for key in report["missing_keys"]
+            if not key.startswith("pooler.")  # of no use here
+        }
         if any(report.values()):  # weights that are missing or too many are only warned of
             raise ValueError(report)
         return model

@@ -26,7 +26,7 @@ from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook, new_outp
 from nbformat.validator import iter_validate
 
 from helpers import metrics
-from helpers.exercises import day2, engine
+from helpers.exercises import day2, day3, engine
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(
@@ -55,6 +55,11 @@ CODE_CELLS: dict[str, int] = {
     "day2_gans_transformers/07_transformer": 97,
     "day2_gans_transformers/08_gpt": 123,
     "day2_gans_transformers/09_llms_and_prompting": 105,
+    "day3_huggingface_finetuning/01_hugging_face": 90,
+    "day3_huggingface_finetuning/02_training_llms": 97,
+    "day3_huggingface_finetuning/03_full_finetuning": 63,
+    "day3_huggingface_finetuning/04_transfer_learning": 69,
+    "day3_huggingface_finetuning/05_parameter_efficient": 88,
 }
 
 TAGS = {"nbval-ignore-output", "nbval-check-output", "hide-input"}  # and picture:NAME
@@ -681,6 +686,53 @@ def names_of_day2_words(sections: list[dict[str, Any]]) -> None:
     assert torch.equal(llms["inputs"], inputs) and torch.equal(llms["labels"], labels)
 
 
+def all_of_day3(sections: list[dict[str, Any]]) -> None:
+    from transformers import GPT2Config, GPT2LMHeadModel, T5Config, T5ForConditionalGeneration
+
+    first, training, tuning, transfer, few = sections[:5]
+    pooled = day3.mean_pool(first["states"], first["given"].attention_mask)
+    torch.testing.assert_close(first["embedding"], pooled)
+    assert 0.7 < first["cosine"] <= 1  # two sentences that say the same
+
+    with torch.device("meta"):
+        gpt2 = GPT2LMHeadModel(GPT2Config())
+    assert training["N"] == gpt2.num_parameters()
+    means, counts = training["means"], training["counts"]
+    every_token = torch.cat([m.expand(n) for m, n in zip(means, counts.tolist(), strict=True)])
+    torch.testing.assert_close(training["loss"], every_token.mean())
+    optimizer = torch.optim.SGD([torch.nn.Parameter(torch.zeros(1))], lr=1.0)
+    from transformers import get_cosine_schedule_with_warmup
+
+    schedule = get_cosine_schedule_with_warmup(optimizer, training["warmup"], training["steps"])
+    factor = schedule.lr_lambdas[0](training["step"])
+    assert training["factor"] == pytest.approx(factor)
+
+    small = T5Config(vocab_size=20, d_model=8, d_kv=4, d_ff=8, num_layers=1, num_heads=2,
+                     decoder_start_token_id=0)  # fmt: skip
+    shifted = T5ForConditionalGeneration(small)._shift_right(tuning["labels"])
+    assert torch.equal(tuning["read"], shifted)
+    asked = tuning["labels"] != -100
+    log_p = tuning["logits"].log_softmax(-1)[asked]
+    right = log_p.gather(1, tuning["labels"][asked][:, None])
+    torch.testing.assert_close(tuning["loss"], -right.mean())
+    ends = (tuning[name].weight for name in ("old", "new"))
+    torch.testing.assert_close(tuning["mixed"].weight, sum(ends) / 2)
+
+    drawn = transfer["y"][transfer["rows"]]
+    assert drawn.bincount().tolist() == [16, 16] and len(set(transfer["rows"].tolist())) == 32
+    scores = torch.tensor(transfer["scores"], dtype=torch.float64)
+    half = 2.776 * scores.std() / 5**0.5
+    assert transfer["ends"] == pytest.approx(
+        [(scores.mean() - half).item(), (scores.mean() + half).item()], abs=1e-4
+    )
+
+    merged = few["x"] @ few["merged"].T
+    torch.testing.assert_close(few["h"], merged)
+    assert len(few["levels"]) == 16 and few["levels"][7] == 0
+    wide = few["W"].abs().reshape(-1, 64).amax(1)[:, None] * few["levels"].diff().max() / 2
+    assert ((few["restored"] - few["W"]).reshape(-1, 64).abs() <= wide + 1e-6).all()
+
+
 def all_of_day1(sections: list[dict[str, Any]]) -> None:
     names_of_day1(sections[-1])
 
@@ -692,8 +744,12 @@ def all_of_day2(sections: list[dict[str, Any]]) -> None:
 
 @pytest.mark.parametrize(
     ("day", "check"),
-    [("day1_foundations_vae", all_of_day1), ("day2_gans_transformers", all_of_day2)],
-    ids=["day1", "day2"],
+    [
+        ("day1_foundations_vae", all_of_day1),
+        ("day2_gans_transformers", all_of_day2),
+        ("day3_huggingface_finetuning", all_of_day3),
+    ],
+    ids=["day1", "day2", "day3"],
 )
 def test_a_cheat_sheet_runs_and_is_right(day, check):
     """What its lines compute, against a second way to compute it."""

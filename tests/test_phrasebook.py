@@ -321,3 +321,11 @@ def test_bad_texts_and_languages_are_refused():
         tokenize(["Paul"])
     with pytest.raises(ValueError, match=r"^language must be english or french, not 'german'$"):
         detokenize(["ja"], "german")
+
+
+def test_words_of_a_kind():
+    assert {"cat", "cats", "milk"} <= phrasebook.words("noun")
+    assert {"red", "French"} <= phrasebook.words("adjective")
+    assert not phrasebook.words("noun") & phrasebook.words("adjective")
+    with pytest.raises(ValueError, match=r"^kind must be one of .*, not 'poem'$"):
+        phrasebook.words("poem")

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from helpers import models, session, training
 from helpers.data import digits, shapes
-from tools import storyteller
+from tools import encoder, storyteller, translator
 from tools.storyteller import Made
 
 # ---------------------------------------------------------------- shape judge
@@ -208,6 +208,8 @@ MAKERS: dict[str, Callable[[], Made]] = {
     "shape judge": shape_judge,
     "storyteller": storyteller.storyteller,
     "instructed storyteller": storyteller.instructed,
+    "small encoder": encoder.small_encoder,
+    "translator": translator.translator,
 }
 
 

@@ -611,6 +611,16 @@ _PROPER = {word for words in VOCABULARY.values() for word in words if word != wo
 _TOKEN = re.compile(r"aujourd'hui|(?:qu|[cdjlmnst])'|'s\b|[\w-]+|[^\w\s]", re.IGNORECASE)
 
 
+def words(kind: str) -> frozenset[str]:
+    """All English forms of the words of one kind: "noun", "adjective", "verb", "name", …
+
+    Errors: ValueError for a kind that the table does not have.
+    """
+    if kind not in _TABLE:
+        raise ValueError(f"kind must be one of {', '.join(_TABLE)}, not {kind!r}")
+    return frozenset(word for entry in _TABLE[kind] for word in entry.english)
+
+
 def tokenize(text: str) -> list[str]:
     """The words and marks of a sentence in either language, in small letters.
 
