@@ -57,7 +57,7 @@ CODE_CELLS: dict[str, int] = {
     "day2_gans_transformers/09_llms_and_prompting": 105,
     "day3_huggingface_finetuning/01_hugging_face": 91,
     "day3_huggingface_finetuning/02_training_llms": 97,
-    "day3_huggingface_finetuning/03_full_finetuning": 63,
+    "day3_huggingface_finetuning/03_full_finetuning": 65,
     "day3_huggingface_finetuning/04_transfer_learning": 70,
     "day3_huggingface_finetuning/05_parameter_efficient": 88,
 }
