@@ -109,10 +109,51 @@ class DigitJudge(nn.Module):
         return self.head(self.features(images))
 
 
+class ShapeAutoencoder(nn.Module):
+    """Pictures of shapes of 32×32 as 8×8 latents of 4 numbers, and back: the first stage of latent
+    diffusion (Rombach et al., 2022, arXiv:2112.10752).
+
+    Over all places of many pictures each of the 4 numbers has mean 0 and variance 1. Height and
+    width of a picture may be other multiples of 4; each cell of the latents is one of 4×4 pixels.
+    """
+
+    def __init__(self, width: int = 64) -> None:
+        super().__init__()
+        self.encoder = nn.Sequential(
+            nn.PixelUnshuffle(4),  # (3, 32, 32) => (48, 8, 8)
+            nn.Conv2d(48, width, 3, padding=1), nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1), nn.SiLU(),
+            nn.Conv2d(width, width, 1), nn.SiLU(),
+            nn.Conv2d(width, 4, 3, padding=1), nn.BatchNorm2d(4, affine=False),
+        )  # fmt: skip
+        self.decoder = nn.Sequential(
+            nn.Conv2d(4, width, 3, padding=1), nn.SiLU(),
+            nn.Conv2d(width, width, 3, padding=1), nn.SiLU(),
+            nn.Conv2d(width, width, 1), nn.SiLU(),
+            nn.Conv2d(width, 48, 3, padding=1), nn.PixelShuffle(4),  # => (3, 32, 32)
+        )  # fmt: skip
+
+    def encode(self, images: torch.Tensor) -> torch.Tensor:
+        """Latents of pictures, uint8 or floats from 0 to 255.  (N, 3, 32, 32) -> (N, 4, 8, 8)"""
+        if images.ndim != 4 or images.shape[1] != 3 or any(n % 4 for n in images.shape[2:]):
+            raise ValueError(
+                f"images must have shape (N, 3, H, W), H and W multiples of 4, not "
+                f"{tuple(images.shape)}"
+            )
+        return self.encoder((images.to(self.decoder[0].weight) - shapes.BACKGROUND) / 100)
+
+    def decode(self, latents: torch.Tensor) -> torch.Tensor:
+        """Pictures, floats about 0 to 255, not cut off.  (N, 4, 8, 8) -> (N, 3, 32, 32)"""
+        if latents.ndim != 4 or latents.shape[1] != 4:
+            raise ValueError(f"latents must have shape (N, 4, H, W), not {tuple(latents.shape)}")
+        return 100 * self.decoder(latents) + shapes.BACKGROUND
+
+
 WEIGHTS = "model.safetensors"
 ROLES = {  # role -> its folder in data/models, and its class or its Auto class of transformers
     "digit judge": ("digit_judge", DigitJudge),
     "shape judge": ("shape_judge", ShapeJudge),
+    "shape autoencoder": ("shape_autoencoder", ShapeAutoencoder),
     "storyteller": ("storyteller", "AutoModelForCausalLM"),
     "instructed storyteller": ("instructed_storyteller", "AutoModelForCausalLM"),
     "translator": ("translator", "AutoModelForSeq2SeqLM"),

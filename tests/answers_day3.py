@@ -37,6 +37,31 @@ for row in rows:
 ids, mask = torch.tensor(ids), torch.tensor(mask)
 return ids, mask
 """
+CHECKED = r"""
+import re
+if not text.strip():
+    return 'empty'
+if len(text) > longest:
+    return 'too long'
+if not text.replace('\n', '').isprintable():
+    return 'strange characters'
+if '<' in text or '>' in text:
+    return 'signs'
+for word in re.findall(r'\w+|[^\w\s]', text):
+    if word not in known:
+        return f'unknown word: {word}'
+return ''
+"""
+SUPPORTED = r"""
+import re
+words, there = re.findall(r'\w+', said), re.findall(r'\w+', text)
+if not words:
+    return False
+for word in words:
+    if word not in free and word not in there:
+        return False
+return True
+"""
 
 
 # name of the exercise -> its right and wrong answers
@@ -666,6 +691,467 @@ ANSWERS: dict[str, Answers] = {
             "return levels[i], a": "the levels themselves",
             "b = W.T.reshape(-1, block)\na = b.abs().amax(1)\n"
             "return ((b / a[:, None])[..., None] - levels).abs().argmin(-1), a": "down the columns",
+        },
+    ),
+    # ------------------------------------------------------------ 06 alignment
+    "align.answer_labels": Answers(
+        right=[
+            "labels = [-100] * len(ids)\ninside = False\n"
+            "for n, token in enumerate(ids):\n"
+            "    if inside:\n"
+            "        labels[n] = token\n"
+            "        if token == end:\n"
+            "            inside = False\n"
+            "    elif token == answer:\n"
+            "        inside = True\n"
+            "return labels",
+            "labels = []\nfor n, token in enumerate(ids):\n"
+            "    opened = [k for k in range(n) if ids[k] == answer]\n"
+            "    inside = opened and end not in ids[opened[-1] + 1 : n]\n"
+            "    labels.append(token if inside else -100)\n"
+            "return labels",
+        ],
+        wrong={
+            "labels, inside = [], False\nfor token in ids:\n"
+            "    inside = inside or token == answer\n"
+            "    labels.append(token if inside else -100)\n"
+            "    inside = inside and token != end\nreturn labels": "The mark before the answer",
+            "labels, inside = [], False\nfor token in ids:\n"
+            "    inside = inside and token != end\n"
+            "    labels.append(token if inside else -100)\n"
+            "    inside = inside or token == answer\nreturn labels": "The end mark does not count",
+            "if answer not in ids:\n    return [-100] * len(ids)\n"
+            "k = ids.index(answer) + 1\nreturn [-100] * k + ids[k:]": "never closes",
+            "return ids": "Everything counts",
+            "if answer not in ids:\n    return [-100] * len(ids)\n"
+            "k = ids.index(answer) + 1\n"
+            "e = ids.index(end, k) + 1 if end in ids[k:] else len(ids)\n"
+            "return [-100] * k + ids[k:e] + [-100] * (len(ids) - e)": "Only the first answer",
+        },
+    ),
+    "align.best_of_n": Answers(
+        right=[
+            "P, N = proxy.shape\nkept = proxy.view(P, N // n, n).argmax(dim=2)\n"
+            "return value.view(P, N // n, n).gather(2, kept[..., None]).mean()",
+            "total = 0.0\ncount = 0\nfor p, v in zip(proxy, value):\n"
+            "    for start in range(0, len(p), n):\n"
+            "        total = total + v[start + p[start : start + n].argmax()]\n"
+            "        count += 1\n"
+            "return total / count",
+        ],
+        wrong={
+            "return proxy.reshape(-1, n).max(dim=1).values.mean()": "It chooses",
+            "return value.reshape(-1, n).max(dim=1).values.mean()": "The choice is the proxy's",
+            "kept = proxy[:, :n].argmax(dim=1)\n"
+            "return value[range(len(value)), kept].mean()": "Only the first n",
+            "return value[range(len(value)), proxy.argmax(dim=1)].mean()": "Each group of n",
+            "return value.mean()": "nothing was chosen",
+        },
+    ),
+    "align.dpo_loss": Answers(
+        right=[
+            "import torch.nn.functional as F\n"
+            "r_w = beta * (winner - reference_winner)\n"
+            "r_l = beta * (loser - reference_loser)\n"
+            "return F.softplus(r_l - r_w).mean()",
+            "import torch\n"
+            "z = beta * (winner - loser - reference_winner + reference_loser)\n"
+            "return -torch.nn.functional.logsigmoid(z).sum() / len(winner)",
+        ],
+        wrong={
+            "import torch.nn.functional as F\n"
+            "return -F.logsigmoid(beta * (winner - loser)).mean()": "The reference is missing",
+            "import torch.nn.functional as F\n"
+            "d = winner - reference_winner - loser + reference_loser\n"
+            "return -F.logsigmoid(d).mean()": "beta is missing",
+            "import torch.nn.functional as F\n"
+            "d = winner - reference_winner - loser + reference_loser\n"
+            "return F.logsigmoid(beta * d).mean()": "The sign is wrong",
+            "import torch.nn.functional as F\n"
+            "d = loser - reference_loser - winner + reference_winner\n"
+            "return -F.logsigmoid(beta * d).mean()": "in each other's place",
+            "import torch.nn.functional as F\n"
+            "d = winner - reference_winner - loser + reference_loser\n"
+            "return -F.logsigmoid(beta * d).sum()": "sum over the batch",
+        },
+    ),
+    "align.group_advantages": Answers(
+        right=[
+            "mean, std = r.mean(1), r.std(1)\nreturn ((r.T - mean) / (std + 1e-4)).T",
+            "import torch\nG = r.shape[1]\nd = r - r.sum(1, keepdim=True) / G\n"
+            "return d / ((d ** 2).sum(1, keepdim=True).div(G - 1).sqrt() + 1e-4)",
+        ],
+        wrong={
+            "return (r - r.mean()) / (r.std() + 1e-4)": "those of the whole batch",
+            "return r - r.mean(dim=1, keepdim=True)": "division by the standard deviation",
+            "return r / (r.std(dim=1, keepdim=True) + 1e-4)": "mean is not taken away",
+            "return (r - r.mean(1, True)) / r.std(1, keepdim=True)": "Add 1e-4",
+            "return (r - r.mean(1, True)) / (r.var(1, keepdim=True) + 1e-4)": "by the variance",
+        },
+    ),
+    # ------------------------------------------------------------ 08 reasoning_and_tools
+    "tools.majority": Answers(
+        right=[
+            "from collections import Counter\nreturn Counter(votes).most_common(1)[0][0]",
+            "return max(votes, key=votes.count)",
+        ],
+        wrong={
+            "return max(set(votes))": "This is the largest answer",
+            "return max(map(votes.count, votes))": "how many votes the winner has",
+            "return max(sorted(votes), key=votes.count)": "takes the smallest answer",
+            "return max(votes[::-1], key=votes.count)": "given last",
+            "return sorted(votes)[len(votes) // 2]": "the median",
+            "return votes[0]": "This is the first answer",
+        },
+    ),
+    "tools.flat_value": Answers(
+        right=[
+            """
+            items = list(items)
+            for signs in ("*/", "+-"):
+                at = 1
+                while at < len(items):
+                    a, sign, b = items[at - 1 : at + 2]
+                    if sign not in signs:
+                        at += 2
+                        continue
+                    if sign == "*":
+                        value = a * b
+                    elif sign == "/":
+                        value = a / b
+                    else:
+                        value = a + b if sign == "+" else a - b
+                    items[at - 1 : at + 2] = [value]
+            return items[0]
+            """,
+            """
+            total, term, plus = 0.0, items[0], 1
+            for at in range(1, len(items), 2):
+                sign, number = items[at], items[at + 1]
+                if sign == "*":
+                    term *= number
+                elif sign == "/":
+                    term /= number
+                else:
+                    total, term, plus = total + plus * term, number, 1 if sign == "+" else -1
+            return total + plus * term
+            """,
+        ],
+        wrong={
+            """
+            value = items[0]
+            for sign, b in zip(items[1::2], items[2::2]):
+                if sign == "+":
+                    value += b
+                elif sign == "-":
+                    value -= b
+                elif sign == "*":
+                    value *= b
+                else:
+                    value /= b
+            return value
+            """: "from left to right",
+            """
+            terms = [items[0]]
+            for sign, b in zip(items[1::2], items[2::2]):
+                if sign == "*":
+                    terms[-1] *= b
+                elif sign == "/":
+                    terms[-1] //= b
+                else:
+                    terms.append(b if sign == "+" else -b)
+            return sum(terms)
+            """: "drops what is behind the point",
+            """
+            terms = [items[0]]
+            for sign, b in zip(items[1::2], items[2::2]):
+                if sign == "*":
+                    terms[-1] *= b
+                elif sign == "/":
+                    terms[-1] /= b
+                else:
+                    terms.append(b)
+            return sum(terms)
+            """: "A minus sign is read as a plus",
+            """
+            terms = [items[0]]
+            for sign, b in zip(items[1::2], items[2::2]):
+                if sign == "*":
+                    terms[-1] *= b
+                elif sign == "/":
+                    terms[-1] /= b
+                else:
+                    terms.append(b if sign == "+" else -b)
+            return terms[-1]
+            """: "the last term alone",
+        },
+    ),
+    "tools.recall_at_k": Answers(
+        right=[
+            "own = scores.gather(1, right[:, None])\n"
+            "return ((scores > own).sum(dim=1) < k).float().mean()",
+            "order = scores.argsort(dim=1, descending=True)[:, :k].tolist()\n"
+            "hits = [r in row for r, row in zip(right.tolist(), order)]\n"
+            "return sum(hits) / len(hits)",
+        ],
+        wrong={
+            "return (scores.topk(k).indices == right[:, None]).any(1).float().sum()": (
+                "This counts questions"
+            ),
+            "return (scores.argsort(dim=1)[:, :k] == right[:, None]).any(1).float().mean()": (
+                "the k smallest scores"
+            ),
+            "return (scores.topk(k).indices == right[:, None]).float().mean()": (
+                "which is precision"
+            ),
+            "return (scores.argmax(dim=1) == right).float().mean()": "Only the best passage",
+            "return (scores.topk(k).indices[:, -1] == right).float().mean()": "Only the k-th",
+        },
+    ),
+    "tools.cite": Answers(
+        right=[
+            "if not quote:\n    return None\n"
+            "places = [(n, p.index(quote)) for n, p in enumerate(passages) if quote in p]\n"
+            "return places[0] if places else None",
+        ],
+        wrong={
+            "for n, p in enumerate(passages):\n"
+            "    if quote in p:\n        return n, p.find(quote)": "stands everywhere",
+            "for n, p in enumerate(passages):\n    if quote and quote in p:\n        return n": (
+                "the number of the passage alone"
+            ),
+            "for n, p in enumerate(passages):\n"
+            "    if quote and quote.lower() in p.lower():\n"
+            "        return n, p.lower().find(quote.lower())": "Capital and small letters",
+            "for n, p in enumerate(passages):\n    at = p.find(quote)\n"
+            "    if quote and at > 0:\n        return n, at": "The place 0 is a place",
+            "for n, p in enumerate(passages):\n"
+            "    if quote and quote in p:\n        return p.find(quote), n": "each other",
+        },
+    ),
+    # ------------------------------------------------------------ 09 evaluation
+    "evaluate.bootstrap": Answers(
+        right=[
+            "import torch\nmeans = torch.stack([values[row].mean() for row in rows])\n"
+            "return torch.stack([means.quantile(0.025), means.quantile(0.975)])",
+            "import numpy as np\nimport torch\n"
+            "means = np.take(values.numpy(), rows.numpy()).sum(1) / rows.shape[1]\n"
+            "return torch.tensor(np.percentile(means, (2.5, 97.5))).float()",
+        ],
+        wrong={
+            "import torch\nq = torch.tensor([0.025, 0.975])\n"
+            "return values[rows].mean(0).quantile(q)": "runs over the test sets",
+            "import torch\nreturn values.quantile(torch.tensor([0.025, "
+            "0.975]))": "the values themselves",
+            "import torch\nreturn values[rows].mean(1).quantile(torch.tensor([0.05, "
+            "0.95]))": "90 percent are left",
+            "import torch\nm = values[rows].mean(1)\n"
+            "return torch.stack([m.min(), m.max()])": "the lowest and the highest",
+            "import torch\nm = values[rows].mean(1)\n"
+            "return torch.stack([m.mean() - 1.96 * m.std(), "
+            "m.mean() + 1.96 * m.std()])": "a bell curve",
+            "import torch\nreturn values[rows].mean(1).quantile(torch.tensor([0.975, "
+            "0.025]))": "The larger end comes first",
+        },
+    ),
+    "evaluate.sign_flip": Answers(
+        right=[
+            "chance = signs @ differences\n"
+            "extreme = sum(abs(c) >= abs(differences.sum()) for c in chance)\n"
+            "return (int(extreme) + 1) / (len(signs) + 1)",
+            "import torch\ntotals = torch.cat([(differences * signs).sum(1), "
+            "differences.sum()[None]])\n"
+            "return (totals.abs() >= totals[-1].abs()).double().mean().item()",
+        ],
+        wrong={
+            "return ((signs @ differences).abs() >= "
+            "differences.sum().abs()).double().mean().item()": "A p-value of 0 claims too much",
+            "return (1 + int((signs @ differences >= differences.sum()).sum())) / (len(signs) "
+            "+ 1)": "the side that you chose after looking",
+            "return (1 + int((abs(signs @ differences) > abs(differences.sum())).sum()))"
+            " / (len(signs) + 1)": "count, too: >=",
+            "return (1 + int((abs(signs @ differences) <= abs(differences.sum())).sum()))"
+            " / (len(signs) + 1)": "that are smaller",
+            "return (1 + int((abs(signs * differences).sum(1) >= abs(differences.sum())).sum()))"
+            " / (len(signs) + 1)": "Sum first",
+        },
+    ),
+    "evaluate.bradley_terry": Answers(
+        right=[
+            "import torch\nn, p = wins + wins.T, strengths\nnew = torch.stack([\n"
+            "    wins[i].sum() / sum(n[i, j] / (p[i] + p[j]) for j in range(len(p)) if j != i)\n"
+            "    for i in range(len(p))\n])\nreturn new / new.prod() ** (1 / len(new))",
+            "below = ((wins + wins.T) / (strengths + strengths[:, None])).sum(0)\n"
+            "log = wins.sum(1).log() - below.log()\nreturn (log - log.mean()).exp()",
+        ],
+        wrong={
+            "new = wins.sum(0) / ((wins + wins.T) / (strengths[:, None] + strengths)).sum(1)\n"
+            "return new / new.log().mean().exp()": "these are the losses",
+            "return wins.sum(1) / ((wins + wins.T) / (strengths[:, None] + "
+            "strengths)).sum(1)": "not divided by their geometric mean",
+            "new = wins.sum(1) / ((wins + wins.T) / (strengths[:, None] + strengths)).sum(1)\n"
+            "return new / new.sum()": "Divided by their sum",
+            "new = wins.sum(1) / (wins / (strengths[:, None] + strengths)).sum(1)\n"
+            "return new / new.log().mean().exp()": "the games of both",
+            "new = wins.sum(1) / (wins + wins.T).sum(1)\n"
+            "return new / new.log().mean().exp()": "does not ask against whom",
+        },
+    ),
+    "evaluate.both_orders": Answers(
+        right=[
+            "agree = (first - 0.5) * (swapped - 0.5) > 0\n"
+            "return 0.5 * first + 0.5 * (1 - swapped), agree.float().mean().item()",
+            "for_a = 0.5 + (first - swapped) / 2\nwrong = sum(\n"
+            "    (a > 0.5) == (b > 0.5) for a, b in zip(first.tolist(), swapped.tolist())\n"
+            ")\nreturn for_a, wrong / len(first)",
+        ],
+        wrong={
+            "return (first + swapped) / 2, ((first > 0.5) == (swapped > "
+            "0.5)).double().mean().item()": "stands first there",
+            "return (first + 1 - swapped) / 2, ((first > 0.5) != (swapped > "
+            "0.5)).double().mean().item()": "on which both orders agree",
+            "return (first + 1 - swapped) / 2, ((first > 0.5) == (swapped > "
+            "0.5)).double()": "one number",
+            "return first, ((first > 0.5) == (swapped > "
+            "0.5)).double().mean().item()": "Only the first order",
+            "return first + 1 - swapped, ((first > 0.5) == (swapped > "
+            "0.5)).double().mean().item()": "divide by 2",
+        },
+    ),
+    # ------------------------------------------------------------ 10 end_to_end_app
+    "app.check_input": Answers(
+        right=[
+            CHECKED,
+            "import re\nrules = [\n"
+            "    ('empty', lambda: text.strip() == ''),\n"
+            "    ('too long', lambda: longest < len(text)),\n"
+            "    ('strange characters',\n"
+            "     lambda: not text.replace('\\n', '').isprintable()),\n"
+            "    ('signs', lambda: bool(set('<>') & set(text))),\n]\n"
+            "for name, applies in rules:\n    if applies():\n        return name\n"
+            "unknown = [w for w in re.findall(r'\\w+|[^\\w\\s]', text) if w not in known]\n"
+            "return f'unknown word: {unknown[0]}' if unknown else ''",
+        ],
+        wrong={
+            CHECKED.replace("not text.strip()", "text == ''"): "White space alone",
+            CHECKED.replace("len(text) > longest", "len(text) >= longest"): "exactly `longest`",
+            CHECKED.replace(
+                "text.replace('\\n', '').isprintable()", "text.isprintable()"
+            ): "A new line is allowed",
+            CHECKED.replace(
+                "'<' in text or '>' in text", "'<' in text and '>' in text"
+            ): "here both are needed",
+            CHECKED.replace("'<' in text or '>' in text", "'<' in text"): "A > alone",
+            CHECKED.replace(r"\w+|[^\w\s]", r"\w+"): "Marks count, too",
+            CHECKED.replace(
+                "return f'unknown word: {word}'", "return 'unknown word'"
+            ): "Say which word",
+            CHECKED.replace("return ''", "return None"): "It returns nothing",
+        },
+    ),
+    "app.supported": Answers(
+        right=[
+            "import re\nwords, there = (set(re.findall(r'\\w+', t)) for t in (said, text))\n"
+            "return len(words) > 0 and words <= there | set(free)",
+            SUPPORTED,
+        ],
+        wrong={
+            SUPPORTED.replace("if not words:\n    return False\n", ""): "An empty answer",
+            SUPPORTED.replace("word not in there", "word not in text"): "not pieces of text",
+            SUPPORTED.replace("word not in free and ", ""): "need no support",
+            SUPPORTED.replace(
+                "        return False\nreturn True",
+                "        continue\n    return True\nreturn False",
+            ): "One supported word",
+            SUPPORTED.replace(r"re.findall(r'\w+', said)", "said.split()").replace(
+                r"re.findall(r'\w+', text)", "text.split()"
+            ): "leaves the full stop",
+        },
+    ),
+    "app.quantize_rows": Answers(
+        right=[
+            "import torch\nlargest = W.abs().max(dim=1, keepdim=True).values\n"
+            "step = largest / 127\nstep[largest == 0] = 1\n"
+            "return torch.round(W / step).to(torch.int8), step[:, 0]",
+            "import torch\nsteps = []\nfor row in W:\n"
+            "    steps.append(row.abs().max() / 127 if row.any() else torch.tensor(1.0))\n"
+            "steps = torch.stack(steps)\n"
+            "return (W.T / steps).T.round().to(torch.int8), steps",
+        ],
+        wrong={
+            "import torch\nstep = W.abs().amax(1) / 127\n"
+            "return (W / step[:, None]).round().to(torch.int8), step": "A row of zeros",
+            "import torch\nstep = (W.abs().max() / 127).repeat(len(W))\n"
+            "return (W / step[:, None]).round().to(torch.int8), step": "the whole matrix",
+            "import torch\nstep = W.amax(1) / 127\nstep[step == 0] = 1\n"
+            "return (W / step[:, None]).round().to(torch.int8), step": "without abs()",
+            "import torch\nstep = W.abs().amax(1) / 127\nstep[step == 0] = 1\n"
+            "return (W / step[:, None]).to(torch.int8), step": "cut off",
+            "import torch\nstep = W.abs().amax(1) / 127\nstep[step == 0] = 1\n"
+            "return (W / step[:, None]).round(), step": "torch.int8",
+        },
+    ),
+    "recap.pareto": Answers(
+        right=[
+            "front = []\nfor i, mine in enumerate(costs):\n"
+            "    beaten = [(other <= mine).all() and (other < mine).any() for other in costs]\n"
+            "    front.append(not any(beaten))\nreturn torch.tensor(front)",
+            "a, b = costs.unsqueeze(0), costs.unsqueeze(1)\n"
+            "worse = (a >= b).all(-1) & ~(a == b).all(-1)\nreturn ~worse.any(0)",
+        ],
+        wrong={
+            "return (costs == costs.min(0).values).any(1)": "best of single columns",
+            "a, b = costs[:, None], costs\nreturn ~(a < b).all(2).any(0)": "also where the two",
+            "a, b = costs[:, None], costs[None]\nreturn ~(a <= b).all(2).any(0)": "its own rival",
+            "s = costs.sum(1)\nreturn s == s.min()": "the same price",
+            "a, b = costs[:, None], costs[None]\n"
+            "return ((a <= b).all(2) & (a < b).any(2)).any(0)": "The front is the rest",
+            "a, b = costs[:, None], costs[None]\n"
+            "return ~((a <= b).all(2) & (a < b).any(2)).any(1)": "dominate no other one",
+        },
+    ),
+    "recap.exposure": Answers(
+        right=[
+            "import math\nrank = 1 + sum(float(p) > float(log_p[secret]) for p in log_p)\n"
+            "return math.log2(len(log_p) / rank)",
+            "order = log_p.argsort(descending=True)\n"
+            "rank = (order == secret).nonzero().item() + 1\n"
+            "return torch.tensor(len(log_p) / rank).log2()",
+        ],
+        wrong={
+            "return math.log(len(log_p) / (log_p >= log_p[secret]).sum())": "in bits: log2",
+            "return math.log2(len(log_p) / (log_p <= log_p[secret]).sum())": "least probable",
+            "n = (log_p > log_p[secret]).sum() or 0.5\n"
+            "return math.log2(len(log_p) / n)": "begins at 1",
+            "return math.log2((log_p >= log_p[secret]).sum())": "log2 of the rank alone",
+            "return -log_p[secret].item() / math.log(2)": "surprise of the secret",
+            "return int((log_p >= log_p[secret]).sum())": "This is the rank",
+        },
+    ),
+    "recap.permutation_p": Answers(
+        right=[
+            "import itertools\nboth = [*x.tolist(), *y.tolist()]\ntotal = sum(both)\n"
+            "ours = sum(x.tolist()) / len(x) - sum(y.tolist()) / len(y)\n"
+            "hits, n = 0, 0\n"
+            "for group in itertools.combinations(both, len(x)):\n"
+            "    rest = (total - sum(group)) / len(y)\n"
+            "    hits += sum(group) / len(x) - rest >= ours - 1e-6\n    n += 1\n"
+            "return hits / n",
+            "both = torch.cat([x, y])\n"
+            "sums = torch.combinations(both, len(x)).sum(1)\n"
+            "return (sums >= x.sum() - 1e-7).float().mean()",
+        ],
+        wrong={
+            "b = torch.cat([x, y])\ns = torch.combinations(b, len(x)).sum(1)\n"
+            "return (s > x.sum() + 1e-6).double().mean()": "equal, too",
+            "b = torch.cat([x, y])\ns = torch.combinations(b, len(x)).sum(1)\n"
+            "return (s <= x.sum() + 1e-6).double().mean()": "SMALLER difference",
+            "b = torch.cat([x, y])\ns = torch.combinations(b, len(x)).sum(1)\n"
+            "d = s / len(x) - (b.sum() - s) / len(y)\n"
+            "return (d.abs() >= (x.mean() - y.mean()).abs() - 1e-6).double().mean()": "two-sided",
+            "b = torch.cat([x, y])\ns = torch.combinations(b, len(x)).sum(1)\n"
+            "return (s >= x.sum() - 1e-6).sum()": "Asked is their share",
+            "return x.mean() - y.mean()": "not how rare it is",
         },
     ),
 }

@@ -60,6 +60,11 @@ CODE_CELLS: dict[str, int] = {
     "day3_huggingface_finetuning/03_full_finetuning": 65,
     "day3_huggingface_finetuning/04_transfer_learning": 70,
     "day3_huggingface_finetuning/05_parameter_efficient": 88,
+    "day3_huggingface_finetuning/06_alignment": 97,
+    "day3_huggingface_finetuning/08_reasoning_and_tools": 93,
+    "day3_huggingface_finetuning/09_evaluation": 82,
+    "day3_huggingface_finetuning/10_end_to_end_app": 108,
+    "day3_huggingface_finetuning/11_recap": 75,
 }
 
 TAGS = {"nbval-ignore-output", "nbval-check-output", "hide-input"}  # and picture:NAME
@@ -731,6 +736,77 @@ def all_of_day3(sections: list[dict[str, Any]]) -> None:
     assert len(few["levels"]) == 16 and few["levels"][7] == 0
     wide = few["W"].abs().reshape(-1, 64).amax(1)[:, None] * few["levels"].diff().max() / 2
     assert ((few["restored"] - few["W"]).reshape(-1, 64).abs() <= wide + 1e-6).all()
+    checks = (sheet_of_3_06, sheet_of_3_08, sheet_of_3_09, sheet_of_3_10, sheet_of_3_11)
+    for check, names in zip(checks, sections[5:], strict=True):
+        check(names)
+
+
+def sheet_of_3_06(names: dict[str, Any]) -> None:
+    both = torch.stack([names["r_w"], names["r_l"]], dim=1)
+    first = torch.zeros(8, dtype=torch.long)  # a choice between two, by softmax
+    torch.testing.assert_close(names["preference"], torch.nn.functional.cross_entropy(both, first))
+    p = torch.arange(names["n"] * 1_000) + 0.5  # ranks of answers: the best of n has n u^(n − 1)
+    density = names["n"] * (p / len(p)).double() ** (names["n"] - 1)
+    assert names["paid"] == pytest.approx((density * density.log()).mean().item(), abs=1e-3)
+    logs = (names[name] for name in ("pi_w", "pi_l", "ref_w", "ref_l"))
+    torch.testing.assert_close(names["dpo"], day3.dpo_loss(*logs, names["beta"]))
+    torch.testing.assert_close(names["A"], day3.group_advantages(names["r"]))
+    assert names["k3"].min() >= 0
+    expected = -(names["A"] * names["log_pi"]).mean() + 0.02 * names["k3"].mean()
+    torch.testing.assert_close(names["grpo"], expected)
+
+
+def sheet_of_3_08(names: dict[str, Any]) -> None:
+    assert names["winner"] == 7
+    advantages = names["advantages"]
+    torch.testing.assert_close(advantages.sum(dim=1), torch.zeros(2))
+    assert not advantages[1].any() and advantages[0].tolist() == pytest.approx(
+        [0.866, -0.866, -0.866, 0.866], abs=1e-3
+    )
+    assert names["worth"] == 9.0 - 6.0 / 4.0 * 2.0 + 1.0
+    assert names["recall"] == 0.5
+    number, at = names["cited"][0]
+    assert names["passages"][number][at:] == names["quote"]
+
+
+def sheet_of_3_09(names: dict[str, Any]) -> None:
+    d, low, high = (names[name] for name in ("d", "low", "high"))
+    half = 1.96 * d.std().item() / len(d) ** 0.5
+    assert low.item() == pytest.approx(d.mean().item() - half, abs=0.08)
+    assert high.item() == pytest.approx(d.mean().item() + half, abs=0.08)
+    exact = 2 * (7 + 1) / 2**7  # of the seven that differ, one or none on one side
+    assert names["p_value"] == pytest.approx(exact, abs=0.03)
+    wins, strengths = names["wins"], names["strengths"]
+    p = strengths[:, None] / (strengths[:, None] + strengths)
+    games = (wins + wins.T).fill_diagonal_(0)
+    torch.testing.assert_close((games * p).sum(1), wins.sum(1), rtol=1e-3, atol=1e-3)
+    torch.testing.assert_close(names["for_a"], torch.tensor([0.85, 0.45]))
+    assert names["contradicts"] == 0.5
+
+
+def sheet_of_3_10(names: dict[str, Any]) -> None:
+    from scipy.stats import binomtest
+
+    interval = binomtest(names["k"], names["n"]).proportion_ci(0.95, method="wilson")
+    assert (names["low"], names["high"]) == pytest.approx((interval.low, interval.high), abs=1e-4)
+    W, step, zero = names["W"], names["step"], torch.zeros(32, dtype=torch.int32)
+    theirs = torch.fake_quantize_per_channel_affine(W, step, zero, 0, -127, 127)
+    torch.testing.assert_close(names["unpacked"], theirs)
+    assert names["q"].dtype == torch.int8 and names["q"].abs().amax(1).eq(127).all()
+    assert ((names["unpacked"] - W).abs() <= step[:, None] / 2 + 1e-6).all()
+
+
+def sheet_of_3_11(names: dict[str, Any]) -> None:
+    from scipy import stats
+
+    assert names["front"].tolist() == day3.pareto(names["costs"]).tolist()
+    assert names["front"].tolist() == [True, True, False, True]
+    assert names["bits"] == pytest.approx(day3.exposure(names["log_p"], names["secret"]))
+    tested = stats.permutation_test(
+        (names["x"].numpy(), names["y"].numpy()), lambda a, b: a.mean() - b.mean(),
+        vectorized=False, alternative="greater",
+    )  # fmt: skip
+    assert names["p"].item() == pytest.approx(tested.pvalue)
 
 
 def all_of_day1(sections: list[dict[str, Any]]) -> None:

@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from helpers import models, session, training
 from helpers.data import digits, shapes
-from tools import encoder, storyteller, translator
+from tools import autoencoder, encoder, storyteller, translator
 from tools.storyteller import Made
 
 # ---------------------------------------------------------------- shape judge
@@ -206,6 +206,7 @@ def digit_judge_accuracy(model: nn.Module, images: torch.Tensor, labels: torch.T
 MAKERS: dict[str, Callable[[], Made]] = {
     "digit judge": digit_judge,
     "shape judge": shape_judge,
+    "shape autoencoder": autoencoder.autoencoder,
     "storyteller": storyteller.storyteller,
     "instructed storyteller": storyteller.instructed,
     "small encoder": encoder.small_encoder,

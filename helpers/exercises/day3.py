@@ -1,6 +1,8 @@
 """Exercises of Day 3: references, inputs, mistakes and hints. How to read it: see day1.py."""
 
+import itertools
 import math
+import re
 
 import numpy as np
 import torch
@@ -1158,5 +1160,1121 @@ define(
         lambda W, levels, block=64: nf4_quantize(W, levels, block)[::-1],
         "The blocks run down the columns; they run along the rows, as reshape does.":
         lambda W, levels, block=64: nf4_quantize(W.T, levels, block),
+    },
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 06 alignment
+
+
+def answer_labels(ids, answer, end):
+    labels, inside = [], False
+    for token in ids:
+        labels.append(token if inside else -100)
+        inside = token != end if inside else token == answer
+    return labels
+
+
+def _counts_the_mark(ids, answer, end):
+    labels, inside = [], False
+    for token in ids:
+        inside = inside or token == answer
+        labels.append(token if inside else -100)
+        inside = inside and token != end
+    return labels
+
+
+def _first_turn_only(ids, answer, end):
+    start = ids.index(answer) + 1
+    stop = ids.index(end, start) + 1 if end in ids[start:] else len(ids)
+    return [token if start <= n < stop else -100 for n, token in enumerate(ids)]
+
+
+def _never_ends(ids, answer, end):
+    start = ids.index(answer) + 1
+    return [token if n >= start else -100 for n, token in enumerate(ids)]
+
+
+def _without_the_end(ids, answer, end):
+    return [-100 if token == end else token for token in answer_labels(ids, answer, end)]
+
+
+def _user_counts(ids, answer, end):
+    return [
+        -100 if label != -100 else token
+        for token, label in zip(ids, answer_labels(ids, answer, end), strict=True)
+    ]
+
+
+define(
+    "align.answer_labels",
+    answer_labels,
+    minutes=6,
+    level="medium",
+    hints=[
+        "Walk along the row and remember whether you are inside an answer.",
+        "Begin with inside = False. For each token: first append the token or −100, then look "
+        "whether it opens an answer (token == answer) or closes it (token == end).",
+        "The order does it: the mark itself comes while inside is still False, the end mark while "
+        "it is still True.",
+    ],
+    cases=lambda: [
+        ([1, 7, 8, 2, 5, 6, 3], 2, 3),
+        ([1, 7, 3, 2, 5, 3, 1, 9, 2, 4, 4, 3], 2, 3),
+        ([1, 8, 2, 5, 3, 1, 6, 2, 7, 9], 2, 3),
+        ([1, 7, 8], 2, 3),
+    ],
+    mistakes={
+        "The mark before the answer counts here. The prompt ends with it, so the model never has "
+        "to write it.": _counts_the_mark,
+        "The end mark does not count here. From it the model learns to stop.": _without_the_end,
+        "Only the first answer counts here. There may be several turns.":
+        lambda ids, answer, end:
+        _first_turn_only(ids, answer, end) if answer in ids else [-100] * len(ids),
+        "The answer never closes here: what the user says in the next turn counts, too.":
+        lambda ids, answer, end:
+        _never_ends(ids, answer, end) if answer in ids else [-100] * len(ids),
+        "These are the user's words. The assistant's are to count.": _user_counts,
+        "Everything counts here. What stands outside of the answers becomes −100.":
+        lambda ids, answer, end: list(ids),
+        "The labels are shifted by one. The loss shifts them itself; here label t is token t.":
+        lambda ids, answer, end: [*answer_labels(ids, answer, end)[1:], -100],
+    },
+)  # fmt: skip
+
+
+def best_of_n(proxy, value, n):
+    groups = proxy.reshape(-1, n)
+    kept = groups.argmax(dim=1, keepdim=True)
+    return value.reshape(-1, n).gather(1, kept).mean()
+
+
+define(
+    "align.best_of_n",
+    best_of_n,
+    minutes=6,
+    level="medium",
+    hints=[
+        "reshape(-1, n) cuts every row into groups of n, of proxy and of value in the same way.",
+        "argmax(dim=1) of the proxy's groups says which answer is kept in each.",
+        "value.reshape(-1, n).gather(1, kept) with kept of shape (groups, 1), then the mean.",
+    ],
+    cases=lambda: [
+        (_normal(3, 8), _normal(3, 8, seed=1), 4),
+        (_normal(2, 12, seed=2), _normal(2, 12, seed=3), 3),
+        (_normal(4, 4, seed=4), _normal(4, 4, seed=5), 1),
+        (_normal(2, 6, seed=6), _normal(2, 6, seed=7), 6),
+    ],
+    mistakes={
+        "This is the proxy of the kept answers. It chooses; the mean is taken of their value.":
+        lambda proxy, value, n: proxy.reshape(-1, n).amax(dim=1).mean(),
+        "This chooses by the value itself. The choice is the proxy's.":
+        lambda proxy, value, n: value.reshape(-1, n).amax(dim=1).mean(),
+        "Only the first n answers of each opening are used. All N / n groups count.":
+        lambda proxy, value, n: best_of_n(proxy[:, :n], value[:, :n], n),
+        "This keeps the answer with the lowest proxy.": ("argmax", "argmin"),
+        "The groups mix openings: they run down the columns. Cut along the rows.":
+        lambda proxy, value, n: best_of_n(proxy.T, value.T, n),
+        "One answer is kept for each opening, whatever n is. Each group of n keeps one.":
+        lambda proxy, value, n: best_of_n(proxy, value, proxy.shape[1]),
+        "This is the mean over all answers: nothing was chosen.":
+        lambda proxy, value, n: value.mean(),
+        "These are sums. The mean over the groups is asked for.": (".mean()", ".sum()"),
+        "Each group's value is returned. Take their mean.": (".mean()", ".squeeze(1)"),
+    },
+)  # fmt: skip
+
+
+def dpo_loss(winner, loser, reference_winner, reference_loser, beta):
+    difference = (winner - reference_winner) - (loser - reference_loser)
+    return -torch.nn.functional.logsigmoid(beta * difference).mean()
+
+
+define(
+    "align.dpo_loss",
+    dpo_loss,
+    minutes=8,
+    level="medium",
+    hints=[
+        "log(π / π_ref) is a difference of two log-probabilities; all four are already logs.",
+        "Inside σ stands beta times: (winner − its reference) − (loser − its reference).",
+        "F.logsigmoid(z) is log σ(z), exact for large z. Its mean, with a minus.",
+    ],
+    cases=lambda: [
+        (*tuple(_normal(5, seed=s) - 20 for s in range(4)), 0.5),
+        (*tuple(3 * _normal(4, seed=s) - 40 for s in range(4, 8)), 0.1),
+        (torch.tensor([-300.0]), torch.tensor([-20.0]), torch.tensor([-30.0]),
+         torch.tensor([-25.0]), 1.0),
+    ],
+    gradients=True,
+    mistakes={
+        "The sign is wrong: a loss is small where the winner gained more. Minus the logarithm.":
+        ("return -", "return "),
+        "Winner and loser are in each other's place.":
+        lambda winner, loser, reference_winner, reference_loser, beta:
+        dpo_loss(loser, winner, reference_loser, reference_winner, beta),
+        "The reference is missing: this compares π alone, and would undo what the reference "
+        "knew.":
+        lambda winner, loser, reference_winner, reference_loser, beta:
+        dpo_loss(winner, loser, torch.zeros_like(winner), torch.zeros_like(loser), beta),
+        "beta is missing: it multiplies the difference.": ("beta * ", ""),
+        "beta is outside of the logarithm. It stands inside of σ.":
+        ("-torch.nn.functional.logsigmoid(beta * difference)",
+         "-beta * torch.nn.functional.logsigmoid(difference)"),
+        "The difference is divided by beta. In DPO the reward is beta times the log-ratio.":
+        ("beta * difference", "difference / beta"),
+        "This is σ without its logarithm: the probability that the winner is preferred.":
+        ("logsigmoid", "sigmoid"),
+        "These are ratios of log-probabilities. The log of a ratio is a difference of logs.":
+        lambda winner, loser, reference_winner, reference_loser, beta:
+        -torch.nn.functional.logsigmoid(
+            beta * (winner / reference_winner - loser / reference_loser)
+        ).mean(),
+        "The two log-ratios are added. The loser's is subtracted.":
+        (") - (loser", ") + (loser"),
+        "This is the sum over the batch. The mean is asked for.": (".mean()", ".sum()"),
+        "log(sigmoid(z)) becomes −∞ for very negative z. logsigmoid(z) is exact.":
+        lambda winner, loser, reference_winner, reference_loser, beta:
+        -torch.log(torch.sigmoid(
+            beta * ((winner - reference_winner) - (loser - reference_loser))
+        )).mean(),
+    },
+)  # fmt: skip
+
+
+def group_advantages(r):
+    centered = r - r.mean(dim=1, keepdim=True)
+    return centered / (r.std(dim=1, keepdim=True) + 1e-4)
+
+
+define(
+    "align.group_advantages",
+    group_advantages,
+    minutes=5,
+    level="easy",
+    hints=[
+        "A row is a group. Mean and standard deviation run along dimension 1.",
+        "keepdim=True makes them (P, 1), which fits beside (P, G).",
+        "(r - r.mean(dim=1, keepdim=True)) / (r.std(dim=1, keepdim=True) + 1e-4).",
+    ],
+    cases=lambda: [
+        (_normal(3, 6),),
+        (torch.tensor([[1.0, 0, 0, 0], [1, 1, 1, 1], [0, 0, 0, 0], [1, 1, 0, 1]]),),
+        (_normal(4, 2, seed=1) + 5,),
+    ],
+    tolerance=1e-5,
+    mistakes={
+        "Mean and standard deviation are those of the whole batch. Each problem has its own.":
+        lambda r: (r - r.mean()) / (r.std() + 1e-4),
+        "They are taken over the problems. A group is a row: dim=1.":
+        lambda r: (r - r.mean(dim=0)) / (r.std(dim=0) + 1e-4),
+        "The division by the standard deviation is missing.":
+        (" / (r.std(dim=1, keepdim=True) + 1e-4)", ""),
+        "The mean is not taken away: in a group that is all right, every answer would be raised.":
+        ("r - r.mean(dim=1, keepdim=True)", "r"),
+        "Where all rewards of a group are equal, this is 0 / 0. Add 1e-4 to the divisor.":
+        (" + 1e-4", ""),
+        "This divides by the variance. Its root is the standard deviation.": ("r.std", "r.var"),
+        "The standard deviation has G below the root here; torch.std has G − 1.":
+        ("keepdim=True) + 1e-4", "keepdim=True, unbiased=False) + 1e-4"),
+        "The sign is turned around: what is above the mean gets a positive advantage.":
+        ("r - r.mean(dim=1, keepdim=True)", "r.mean(dim=1, keepdim=True) - r"),
+    },
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 08 reasoning_and_tools
+
+
+def majority(votes):
+    counts = {vote: votes.count(vote) for vote in votes}
+    return max(counts, key=counts.get)  # of equals the first: dicts keep their order
+
+
+define(
+    "tools.majority",
+    majority,
+    minutes=4,
+    level="easy",
+    hints=[
+        "Count how often each answer comes up; return the answer with the largest count.",
+        "A dict keeps the order in which its keys came, and max returns the first of equals.",
+        "counts = {vote: votes.count(vote) for vote in votes}; return max(counts, key=counts.get).",
+    ],
+    cases=lambda: [
+        ([3, 7, 7, 1],),
+        ([2, 2, 9],),
+        ([4, 9, 2, 5, 3],),
+        ([5],),
+        ([1, 8, 8, 1, 4],),
+        ([0, 0, 6, 6, 6, 0],),
+    ],
+    mistakes={
+        "This returns how many votes the winner has. The answer itself is asked for.":
+        lambda votes: max(votes.count(vote) for vote in votes),
+        "Of equals this takes the smallest answer. The one that was given first wins.":
+        lambda votes: min(votes, key=lambda vote: (-votes.count(vote), vote)),
+        "Of equals this takes the largest answer. The one that was given first wins.":
+        lambda votes: max(votes, key=lambda vote: (votes.count(vote), vote)),
+        "Of equals this takes the one that was given last. The first one wins.":
+        lambda votes: max(reversed(votes), key=votes.count),
+        "This is the rarest answer. Take the most frequent one.":
+        lambda votes: min(dict.fromkeys(votes), key=votes.count),
+        "This is the largest answer. Count how often each comes up.": lambda votes: max(votes),
+        "This is the first answer. Count how often each comes up.": lambda votes: votes[0],
+        "This is the median of the answers. They are names of answers here, not amounts: count "
+        "them.": lambda votes: sorted(votes)[len(votes) // 2],
+    },
+)  # fmt: skip
+
+
+def flat_value(items):
+    terms = [items[0]]
+    for sign, number in zip(items[1::2], items[2::2], strict=True):
+        if sign == "*":
+            terms[-1] = terms[-1] * number
+        elif sign == "/":
+            terms[-1] = terms[-1] / number
+        else:
+            terms.append(number if sign == "+" else -number)
+    return sum(terms)
+
+
+def _left_to_right(items):
+    value = items[0]
+    for sign, number in zip(items[1::2], items[2::2], strict=True):
+        if sign == "*":
+            value = value * number
+        elif sign == "/":
+            value = value / number
+        else:
+            value = value + number if sign == "+" else value - number
+    return value
+
+
+def _in_order(items, order, last_first=False):
+    """Sign by sign: all of the first kind, then all of the second, and so on."""
+    items = list(items)
+    for signs in order:
+        while any(item in signs for item in items if isinstance(item, str)):
+            places = [
+                at for at, item in enumerate(items) if isinstance(item, str) and item in signs
+            ]
+            at = places[-1 if last_first else 0]
+            items[at - 1 : at + 2] = [_left_to_right(items[at - 1 : at + 2])]
+    return items[0]
+
+
+define(
+    "tools.flat_value",
+    flat_value,
+    minutes=8,
+    level="medium",
+    hints=[
+        "Think of terms that are added up in the end. A * or / changes the last term; a + or − "
+        "begins a new one.",
+        "items[1::2] are the signs, items[2::2] the numbers behind them: go through both with zip.",
+        "terms = [items[0]]; for *: terms[-1] *= number; for /: terms[-1] /= number; for + and −: "
+        "terms.append(number) or terms.append(-number). Return sum(terms).",
+    ],
+    cases=lambda: [
+        ([7.0],),
+        ([3.0, "+", 4.0, "*", 5.0],),
+        ([9.0, "-", 3.0, "+", 2.0],),
+        ([40.0, "/", 4.0, "/", 2.0],),
+        ([12.0, "/", 3.0, "*", 2.0],),
+        ([1.0, "-", 6.0, "*", 2.0, "/", 4.0, "-", 5.0, "+", 0.5],),
+        ([7.0, "/", 2.0],),
+    ],
+    mistakes={
+        "This goes from left to right and gives 35 for 3 + 4 · 5. * and / bind tighter.":
+        _left_to_right,
+        "This does + and − first. * and / bind tighter.":
+        lambda items: _in_order(items, ("+-", "*/")),
+        "This does all * before any /: 12 / 3 · 2 becomes 12 / 6. They are of one rank, and the "
+        "left one goes first.": lambda items: _in_order(items, ("*", "/", "+-")),
+        "This does all + before any −: 9 − 3 + 2 becomes 9 − 5. They are of one rank, and the "
+        "left one goes first.": lambda items: _in_order(items, ("*/", "+", "-")),
+        "This goes from the right: 40 / 4 / 2 becomes 40 / 2. The left one goes first.":
+        lambda items: _in_order(items, ("*/", "+-"), last_first=True),
+        "The division drops what is behind the point: use / and not //.":
+        ("terms[-1] / number", "terms[-1] // number"),
+        "A minus sign is read as a plus.": ("else -number", "else number"),
+        "This is the last term alone. Add up all of them.": ("sum(terms)", "terms[-1]"),
+        "This is the first term alone. Add up all of them.": ("sum(terms)", "terms[0]"),
+    },
+)  # fmt: skip
+
+
+def recall_at_k(scores, right, k):
+    best = scores.topk(k, dim=1).indices  # (Q, k)
+    return (best == right[:, None]).any(dim=1).float().mean().item()
+
+
+def _ranked(seed=0, questions=7, passages=9):
+    scores = _normal(questions, passages, seed=seed)
+    right = torch.randint(passages, (questions,), generator=torch.Generator().manual_seed(seed))
+    return scores, right
+
+
+def _edges():
+    """Right passages at the ranks 1, 2, 3, 4, 5 of five, none of them at its own place."""
+    scores = torch.tensor([[5.0, 4, 3, 2, 1]]).repeat(5, 1) - 10
+    return scores, torch.arange(5)
+
+
+define(
+    "tools.recall_at_k",
+    recall_at_k,
+    minutes=5,
+    level="easy",
+    hints=[
+        "For each question, take the places of its k largest scores and look for the right one.",
+        "scores.topk(k, dim=1).indices is (Q, k). Compare it with right[:, None].",
+        "Return (best == right[:, None]).any(dim=1).float().mean().item().",
+    ],
+    cases=lambda: [
+        (*_edges(), 1),
+        (*_edges(), 2),
+        (*_edges(), 5),
+        (*_ranked(1), 3),
+        (*_ranked(2, 8, 12), 4),
+        (*_ranked(3, 5, 6), 1),
+    ],
+    mistakes={
+        "This counts questions. Divide by how many there are.": (".mean()", ".sum()"),
+        "These are the k smallest scores. The best passages have the largest.":
+        ("scores.topk(k, dim=1)", "scores.topk(k, dim=1, largest=False)"),
+        "This takes k + 1 passages.": ("topk(k, ", "topk(min(k + 1, scores.shape[1]), "),
+        "Only the k-th passage is looked at. Any of the first k may be the right one.":
+        ("best == right[:, None]", "best[:, -1:] == right[:, None]"),
+        "Only the best passage is looked at. Any of the first k may be the right one.":
+        ("best == right[:, None]", "best[:, :1] == right[:, None]"),
+        "This divides by k as well, which is precision. Recall is a share of questions.":
+        (".any(dim=1)", ""),
+        "This is the share of questions that are missed. Recall counts those that are found.":
+        ("return (best == right[:, None]).any(dim=1)",
+         "return (best != right[:, None]).all(dim=1)"),
+        "The best are sought down the columns, among questions. Each row is a question: dim=1.":
+        lambda scores, right, k: (
+            (scores.argsort(dim=0, descending=True).argsort(dim=0)
+             .gather(1, right[:, None]) < k).float().mean().item()
+        ),
+    },
+)  # fmt: skip
+
+
+def cite(quote, passages):
+    for number, passage in enumerate(passages):
+        at = passage.find(quote)
+        if quote and at >= 0:
+            return number, at
+    return None
+
+
+_PASSAGES = [
+    "A list can be changed. Its items can be anything.",
+    "A tuple cannot be changed. (Its items may be lists.)",
+    "Numbers are immutable. A tuple cannot be changed. That is all.",
+]
+
+define(
+    "tools.cite",
+    cite,
+    minutes=5,
+    level="easy",
+    hints=[
+        "Go through the passages with their numbers; the first that holds the quote wins.",
+        "passage.find(quote) gives the place of the first character, or −1 if it is not there. "
+        "The place 0 is a place.",
+        "for number, passage in enumerate(passages): at = passage.find(quote); if quote and "
+        "at >= 0: return number, at. Behind the loop: return None.",
+    ],
+    cases=lambda: [
+        ("A tuple cannot be changed.", _PASSAGES),
+        ("That is all.", _PASSAGES),
+        ("A list can be changed.", _PASSAGES),
+        ("Its items may be lists.", _PASSAGES),
+        ("a tuple cannot be changed.", _PASSAGES),
+        ("A tuple cannot be changed", ["Sets.", *_PASSAGES]),
+        ("A tuple can be changed.", _PASSAGES),
+        ("Its items", _PASSAGES),
+        ("changed tuple", _PASSAGES),
+        ("", _PASSAGES),
+        ("A list", []),
+    ],
+    mistakes={
+        "Capital and small letters are taken for the same. Word for word means letter for letter.":
+        lambda quote, passages: cite(quote.lower(), [p.lower() for p in passages]),
+        "An empty quotation stands everywhere and proves nothing: return None for it.":
+        ("quote and at >= 0", "at >= 0"),
+        "The place 0 is a place: a quotation at the beginning of a passage is missed.":
+        ("at >= 0", "at > 0"),
+        "find gives −1 where nothing is found. Here the first passage is cited whatever stands in "
+        "it.": ("quote and at >= 0", "quote"),
+        "This returns the number of the passage alone. The place of the first character belongs "
+        "to it.": ("return number, at", "return number"),
+        "This returns the place alone. The number of the passage belongs to it.":
+        ("return number, at", "return at"),
+        "Number and place are in each other's place.": ("return number, at", "return at, number"),
+        "Passages are counted from 0, not from 1.": ("return number, at", "return number + 1, at"),
+        "This finds the last passage that holds it. The first one is asked for.":
+        lambda quote, passages: next(
+            ((n, passages[n].find(quote)) for n in reversed(range(len(passages)))
+             if quote and quote in passages[n]), None
+        ),
+        "This looks for the words one by one. They must stand together, in this order.":
+        lambda quote, passages: next(
+            ((n, p.find(quote.split()[0])) for n, p in enumerate(passages)
+             if quote and all(word in p for word in quote.split())), None
+        ),
+    },
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 09 evaluation
+
+
+def bootstrap(values, rows):
+    means = values[rows].mean(dim=1)
+    return means.quantile(means.new_tensor([0.025, 0.975]))
+
+
+def _draws(repeats: int, n: int, seed: int = 0) -> torch.Tensor:
+    return torch.randint(n, (repeats, n), generator=torch.Generator().manual_seed(seed))
+
+
+define(
+    "evaluate.bootstrap",
+    bootstrap,
+    minutes=5,
+    level="easy",
+    hints=[
+        "values[rows] picks for every test set that is drawn again its N values: (R, N).",
+        "Take the mean of each row: R means. The interval holds the middle 95 percent of them.",
+        "means.quantile(torch.tensor([0.025, 0.975])) cuts 2.5 percent off at each side.",
+    ],
+    cases=lambda: [
+        (_normal(30), _draws(400, 30)),
+        ((_normal(50, seed=1) > 0.3).float(), _draws(300, 50, seed=1)),
+        (3 + _normal(12, seed=2) ** 3, _draws(200, 12, seed=2)),
+    ],
+    mistakes={
+        "The mean runs over the test sets. Take one mean for each test set: over the places in "
+        "it.": (".mean(dim=1)", ".mean(dim=0)"),
+        "One mean of everything has no spread; take one mean for each row.":
+        lambda values, rows: values[rows].mean().repeat(2),
+        "These are the quantiles of the values themselves: how examples differ. Asked is how the "
+        "mean differs, from one test set to the next.":
+        lambda values, rows: values.quantile(values.new_tensor([0.025, 0.975])),
+        "This cuts 5 percent off at each side, so that 90 percent are left. Cut off 2.5.":
+        ("[0.025, 0.975]", "[0.05, 0.95]"),
+        "These are the lowest and the highest of all means. The middle 95 percent are asked for.":
+        lambda values, rows: torch.stack(values[rows].mean(1).aminmax()),
+        "This puts a bell curve around the mean (1.96 deviations), which is nearly the same. The "
+        "bootstrap asks the means themselves: take their quantiles.":
+        lambda values, rows: (
+            values[rows].mean(1).mean() + torch.tensor([-1.96, 1.96]) * values[rows].mean(1).std()
+        ),
+        "The medians of the test sets are taken; the score is a mean.":
+        lambda values, rows: (
+            values[rows].median(1).values.quantile(values.new_tensor([0.025, 0.975]))
+        ),
+        "The larger end comes first. Return (low, high).":
+        lambda values, rows: bootstrap(values, rows).flip(0),
+    },
+)  # fmt: skip
+
+
+def sign_flip(differences, signs):
+    measured = abs(differences.sum())
+    by_chance = (signs * differences).sum(dim=1).abs()
+    return (1 + (by_chance >= measured).sum().item()) / (1 + len(signs))
+
+
+def _wins(n: int, better: float, seed: int) -> torch.Tensor:
+    """Differences of −1, 0 and 1, whose sums have no rounding."""
+    draws = torch.rand(n, generator=torch.Generator().manual_seed(seed))
+    return (draws > 1 - better).long() - (draws < 0.15).long()
+
+
+def _signs(repeats: int, n: int, seed: int = 0) -> torch.Tensor:
+    return 2 * torch.randint(2, (repeats, n), generator=torch.Generator().manual_seed(seed)) - 1
+
+
+define(
+    "evaluate.sign_flip",
+    sign_flip,
+    minutes=6,
+    level="medium",
+    hints=[
+        "If both models are equally good, each difference could as well have the other sign.",
+        "signs * differences is (R, N): R results by chance. Sum each row, and compare its size "
+        "with that of differences.sum().",
+        "Count rows with a size that is as large or larger, add 1, divide by R + 1.",
+    ],
+    cases=lambda: [
+        (_wins(40, 0.3, 0), _signs(500, 40)),
+        (_wins(60, 0.2, 1), _signs(300, 60, seed=1)),
+        (_wins(25, 0.15, 2), _signs(200, 25, seed=2)),
+        (-_wins(40, 0.3, 3), _signs(400, 40, seed=3)),
+        (torch.ones(20).long(), _signs(99, 20, seed=4)),
+    ],
+    mistakes={
+        "The result itself is one of those that chance could have brought: add 1 above and "
+        "below. A p-value of 0 claims too much.":
+        lambda differences, signs: (
+            (signs * differences).sum(1).abs() >= abs(differences.sum())
+        ).double().mean().item(),
+        "This asks whether one model is better, the side that you chose after looking. Compare "
+        "sizes, without the sign.":
+        lambda differences, signs: (
+            1 + ((signs * differences).sum(1) >= differences.sum()).sum().item()
+        ) / (1 + len(signs)),
+        "Chance results as large as the measured one count, too: >=, not >.": (">=", ">"),
+        "This counts chance results that are smaller; count those at least as large.":
+        (">=", "<="),
+        "abs() stands inside of the sum: then no sign matters any more. Sum first.":
+        lambda differences, signs: (
+            1 + ((signs * differences).abs().sum(1) >= abs(differences.sum())).sum().item()
+        ) / (1 + len(signs)),
+        "The sum runs over the chance results instead of over the examples: sum each row.":
+        lambda differences, signs: (
+            1 + ((signs * differences).sum(0).abs() >= abs(differences.sum())).sum().item()
+        ) / (1 + len(signs)),
+    },
+)  # fmt: skip
+
+
+def bradley_terry_step(wins, strengths):
+    games = wins + wins.T
+    expected = games / (strengths[:, None] + strengths[None, :])
+    new = wins.sum(dim=1) / expected.sum(dim=1)
+    return new / new.log().mean().exp()
+
+
+def _table(players: int, seed: int) -> torch.Tensor:
+    generator = torch.Generator().manual_seed(seed)
+    wins = torch.randint(1, 20, (players, players), generator=generator).float()
+    return wins.fill_diagonal_(0)
+
+
+def _powers(players: int, seed: int) -> torch.Tensor:
+    return _normal(players, seed=seed).exp()
+
+
+define(
+    "evaluate.bradley_terry",
+    bradley_terry_step,
+    minutes=8,
+    level="medium",
+    hints=[
+        "games = wins + wins.T holds how often i and j met; wins.sum(dim=1) how often i won.",
+        "The denominator: games / (strengths[:, None] + strengths[None, :]), summed over j. Its "
+        "diagonal is 0, for nobody meets himself.",
+        "Divide the new strengths by their geometric mean, new.log().mean().exp().",
+    ],
+    cases=lambda: [
+        (_table(3, 0), torch.ones(3)),
+        (_table(5, 1), _powers(5, 1)),
+        (_table(4, 2), _powers(4, 2)),
+    ],
+    mistakes={
+        "The sum above runs down the columns: these are the losses. wins[i, j] is how often i "
+        "beat j.": ("wins.sum(dim=1)", "wins.sum(dim=0)"),
+        "The new strengths are not divided by their geometric mean.":
+        ("new / new.log().mean().exp()", "new"),
+        "The new strengths are divided by their sum or by their arithmetic mean; the geometric "
+        "mean is asked for, so that the logarithms sum to 0.":
+        ("new.log().mean().exp()", "new.mean()"),
+        "Divided by their sum; divide by the geometric mean, so that the logarithms sum to 0.":
+        ("new.log().mean().exp()", "new.sum()"),
+        "Below stand the games of both, not the wins of one: n_ij = wins[i, j] + wins[j, i].":
+        ("wins + wins.T", "wins"),
+        "This is the share of games won. It does not ask against whom: divide each number of "
+        "games by the strengths of both.":
+        lambda wins, strengths: _geometric(wins.sum(1) / (wins + wins.T).sum(1)),
+        "The old strength stands above, too. It is not part of this step.":
+        lambda wins, strengths: _geometric(
+            strengths * wins.sum(1)
+            / ((wins + wins.T) / (strengths[:, None] + strengths)).sum(1)
+        ),
+        "The games are divided by the other's strength alone; below stands the sum of both.":
+        ("(strengths[:, None] + strengths[None, :])", "strengths[None, :]"),
+    },
+)  # fmt: skip
+
+
+def _geometric(new: torch.Tensor) -> torch.Tensor:
+    return new / new.log().mean().exp()
+
+
+def both_orders(first, swapped):
+    for_a = (first + 1 - swapped) / 2
+    same_side = (first > 0.5) == (swapped > 0.5)
+    return for_a, same_side.double().mean().item()
+
+
+define(
+    "evaluate.both_orders",
+    both_orders,
+    minutes=4,
+    level="easy",
+    hints=[
+        "`swapped` speaks for B, which then stands first. For A it says 1 − swapped.",
+        "A judge that says above one half both times chose the first place both times: once A, "
+        "once B. So it contradicts itself where both verdicts are on the same side of one half.",
+        "Return (first + 1 - swapped) / 2 and the mean of (first > 0.5) == (swapped > 0.5), as a "
+        "number.",
+    ],
+    cases=lambda: [
+        (torch.tensor([0.9, 0.6, 0.3, 0.8]), torch.tensor([0.2, 0.7, 0.4, 0.1])),
+        (_powers(20, 3) / 4 % 1, _powers(20, 4) / 4 % 1),
+        (torch.tensor([0.55, 0.95]), torch.tensor([0.65, 0.15])),
+    ],
+    mistakes={
+        "`swapped` is the chance that B is better, which stands first there. For A it is "
+        "1 − swapped.":
+        lambda first, swapped: ((first + swapped) / 2, both_orders(first, swapped)[1]),
+        "This is the share of pairs on which both orders agree. Asked is where they contradict "
+        "each other.":
+        ("==", "!="),
+        "The second result is one number, a share of the pairs.":
+        (".mean().item()", ""),
+        "This counts the pairs; the share is asked for.":
+        (".mean()", ".sum()"),
+        "Only the first order is used for A. Take the mean of both.":
+        lambda first, swapped: (first, both_orders(first, swapped)[1]),
+        "The sum of both orders is not a probability: divide by 2.":
+        ("(first + 1 - swapped) / 2", "first + 1 - swapped"),
+    },
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 10 end_to_end_app
+
+
+def check_input(text, known, longest):
+    import re
+
+    if not text.strip():
+        return "empty"
+    if len(text) > longest:
+        return "too long"
+    if not all(c.isprintable() or c == "\n" for c in text):
+        return "strange characters"
+    if "<" in text or ">" in text:
+        return "signs"
+    for word in re.findall(r"\w+|[^\w\s]", text):
+        if word not in known:
+            return f"unknown word: {word}"
+    return ""
+
+
+def _signs_last(text, known, longest):
+    complaint = check_input(text.replace("<", " ").replace(">", " "), known, longest)
+    return complaint or ("signs" if "<" in text or ">" in text else "")
+
+
+def _all_unknown(text, known, longest):
+    unknown = [word for word in re.findall(r"\w+|[^\w\s]", text) if word not in known]
+    first = check_input(text, known, longest)
+    return f"unknown word: {' '.join(unknown)}" if first.startswith("unknown") else first
+
+
+define(
+    "app.check_input",
+    check_input,
+    minutes=7,
+    level="medium",
+    hints=[
+        "Five questions, one after the other; the first that applies returns at once. text.strip() "
+        "is empty for white space.",
+        "A character is fine if c.isprintable() or c == '\\n'. A sign: '<' in text or '>' in text.",
+        "for word in re.findall(r'\\w+|[^\\w\\s]', text): return f'unknown word: {word}' if it is "
+        "not in known. After the loop return ''.",
+    ],
+    cases=lambda: [
+        ("Ben sang.", {"Ben", "sang", "."}, 20),
+        (" \n ", {"Ben"}, 20),
+        ("", {"Ben"}, 20),
+        ("Ben sang.", {"Ben", "sang", "."}, 9),
+        ("Ben sang.", {"Ben", "sang", "."}, 8),
+        ("Ben\nsang.", {"Ben", "sang", "."}, 20),
+        ("Ben\0sang <b>", {"Ben", "sang", "."}, 20),
+        ("Ben\x1b sang.", {"Ben", "sang", "."}, 20),
+        ("Ben < Mia zzz", {"Ben", "Mia"}, 20),
+        ("Ben > Mia zzz", {"Ben", "Mia"}, 20),
+        ("zzz <Ben>", {"Ben"}, 20),
+        ("ben saw Zoé, yes", {"Ben", "saw", ","}, 20),
+        ("Ben saw Zoé, yes", {"Ben", "saw", ","}, 20),
+        ("Ben sang!", {"Ben", "sang", "."}, 20),
+        ("<\0" * 50, {"Ben"}, 20),
+        ("Ben café", {"Ben", "caf"}, 20),
+    ],
+    mistakes={
+        "White space alone is empty, too: look at text.strip().": ("text.strip()", "text"),
+        "A text of exactly `longest` characters is allowed.": ("> longest", ">= longest"),
+        "A new line is allowed, though it is not printable.": (' or c == "\\n"', ""),
+        "One strange character is enough to refuse; here all must be strange.":
+        ("not all(c.isprintable()", "not any(c.isprintable()"),
+        "A > alone is a sign, too.": ('"<" in text or ">" in text', '"<" in text'),
+        "A < or a > anywhere is a sign; here both are needed.":
+        ('"<" in text or ">" in text', '"<" in text and ">" in text'),
+        "Words are compared as they stand: with small letters 'Ben' and 'ben' become one.":
+        lambda text, known, longest: check_input(
+            text.lower(), {word.lower() for word in known}, longest
+        ),
+        "Marks count, too: one may be unknown. Cut with the pattern that is given.":
+        (r"\w+|[^\w\s]", r"\w+"),
+        "The order is another one: signs come before unknown words.": _signs_last,
+        "Only the first unknown word is named.": _all_unknown,
+        "Say which word is unknown: the visitor must know what to change.":
+        ('f"unknown word: {word}"', '"unknown word"'),
+        "Length comes before what is in the text: long junk should cost nothing.":
+        lambda text, known, longest: (
+            check_input(text, known, 10**9) or check_input(text, known, longest)
+        ),
+    },
+)  # fmt: skip
+
+
+def supported(said, text, free):
+    import re
+
+    words, there = re.findall(r"\w+", said), set(re.findall(r"\w+", text))
+    return bool(words) and all(word in there or word in free for word in words)
+
+
+define(
+    "app.supported",
+    supported,
+    minutes=5,
+    level="easy",
+    hints=[
+        "Cut both into words with re.findall(r'\\w+', …), the text as a set.",
+        "all(word in there or word in free for word in words) is true for no words at all: that "
+        "case needs a line of its own.",
+        "Return bool(words) and all(word in there or word in free for word in words).",
+    ],
+    cases=lambda: [
+        ("ran", "Ben ran to the hill.", {"on", "the"}),
+        ("on the hill", "Ben ran to the hill.", {"on", "the"}),
+        ("on the beach", "Ben ran to the hill.", {"on", "the"}),
+        ("Ben", "Benjamin ran.", {"on"}),
+        ("Benjamin", "Ben ran.", {"on"}),
+        ("", "Ben ran.", {"on"}),
+        (" ?!", "Ben ran.", {"on"}),
+        ("nobody", "Ben ran.", {"nobody"}),
+        ("ben", "Ben ran.", {"on"}),
+        ("hill", "Ben ran to the hill.", set()),
+        ("Mia ran.", "Ben ran.", set()),
+        ("Ben ran!", "Ben ran.", set()),
+    ],
+    mistakes={
+        "An empty answer is supported by nothing: all() of no words is true, so ask for words "
+        "first.": ("bool(words) and ", ""),
+        "'Ben' is found in 'Benjamin': compare whole words, not pieces of text.":
+        lambda said, text, free: bool(re.findall(r"\w+", said)) and all(
+            word in text or word in free for word in re.findall(r"\w+", said)
+        ),
+        "One supported word is not enough: all of them must be.": ("and all(", "and any("),
+        "The words in `free` need no support.": (" or word in free", ""),
+        "Compare words as they stand: 'ben' is not 'Ben'.":
+        lambda said, text, free: supported(
+            said.lower(), text.lower(), {word.lower() for word in free}
+        ),
+        "Cut with re.findall(r'\\w+', …): split() leaves the full stop at the word.":
+        lambda said, text, free: bool(said.split()) and all(
+            word in text.split() or word in free for word in said.split()
+        ),
+        "Words that are not free must stand in the text: this lets only free ones through.":
+        ("word in there or ", ""),
+        "The other way round: the words of `said` must stand in `text`.":
+        lambda said, text, free: supported(text, said, free),
+    },
+)  # fmt: skip
+
+
+def quantize_rows(W):
+    largest = W.abs().amax(dim=1)
+    step = torch.where(largest > 0, largest / 127, torch.ones_like(largest))
+    return (W / step[:, None]).round().to(torch.int8), step
+
+
+def _unguarded_zero(W):
+    step = W.abs().amax(dim=1) / 127
+    return (W / step[:, None]).round().to(torch.int8), step
+
+
+def _one_step(W):
+    step = (W.abs().max() / 127).expand(len(W))
+    return (W / step[:, None]).round().to(torch.int8), step
+
+
+def _step_of_columns(W):
+    step = W.abs().amax(dim=0) / 127
+    return (W / step).round().to(torch.int8), step
+
+
+define(
+    "app.quantize_rows",
+    quantize_rows,
+    minutes=6,
+    level="medium",
+    hints=[
+        "The largest absolute value of each row, over 127, is its step; divide, round, convert.",
+        "W.abs().amax(dim=1) is (O,); as a column it is step[:, None]. Where it is 0 take 1.",
+        "Return (W / step[:, None]).round().to(torch.int8), step.",
+    ],
+    cases=lambda: [
+        (_normal(4, 6),),
+        (_normal(3, 5, seed=1) * torch.tensor([[1.0], [100.0], [0.01]]),),
+        (torch.cat([_normal(2, 4, seed=2), torch.zeros(1, 4)]),),
+        (-_normal(5, 5, seed=3).abs(),),
+    ],
+    mistakes={
+        "A row of zeros divides by zero. Its step is 1.": _unguarded_zero,
+        "One step is used for the whole matrix: each row has its own.": _one_step,
+        "The steps belong to columns here; each row has its own.": _step_of_columns,
+        "The largest value is taken without abs(): a row of negative numbers gets a wrong step.":
+        (".abs().amax(dim=1)", ".amax(dim=1)"),
+        "The numbers are cut off, not rounded: round() comes before the conversion.":
+        (".round()", ""),
+        "The step is the largest value over 128; 127 is the largest whole number of both signs.":
+        ("/ 127", "/ 128"),
+        "The whole numbers are not converted: they must be torch.int8, one byte each.":
+        (".to(torch.int8)", ""),
+        "Divide by the step; here W is multiplied by it.":
+        ("W / step[:, None]", "W * step[:, None]"),
+        "q and the steps are in each other's place.": lambda W: quantize_rows(W)[::-1],
+        "The steps are (O,), one for each row, not a column (O, 1).":
+        lambda W: (quantize_rows(W)[0], quantize_rows(W)[1][:, None]),
+    },
+)  # fmt: skip
+
+
+# ---------------------------------------------------------------- 11 recap
+
+
+def pareto(costs):
+    below = (costs[:, None] <= costs[None]).all(dim=2)  # [j, i]: j nowhere above i
+    better = (costs[:, None] < costs[None]).any(dim=2)
+    return ~(below & better).any(dim=0)
+
+
+def _best_of_a_column(costs):
+    return (costs == costs.min(dim=0).values).any(dim=1)
+
+
+def _strictly_better_in_all(costs):
+    return ~(costs[:, None] < costs[None]).all(dim=2).any(dim=0)
+
+
+def _ties_strike_out(costs):
+    below = (costs[:, None] <= costs[None]).all(dim=2)
+    below.fill_diagonal_(False)
+    return ~below.any(dim=0)
+
+
+def _smallest_sum(costs):
+    return costs.sum(dim=1) == costs.sum(dim=1).min()
+
+
+_COSTS = torch.tensor(
+    [
+        [1.0, 9.0],
+        [2.0, 4.0],
+        [3.0, 3.5],
+        [2.0, 5.0],
+        [4.0, 4.0],
+        [9.0, 1.0],
+        [3.0, 3.5],
+        [1.0, 10.0],
+    ]
+)
+
+define(
+    "recap.pareto",
+    pareto,
+    minutes=6,
+    level="medium",
+    hints=[
+        "Compare all pairs at once: costs[:, None] <= costs[None] has shape (N, N, K); its entry "
+        "[j, i, k] says whether j is at most as high as i in column k.",
+        "j dominates i if .all(dim=2) of <= and .any(dim=2) of < hold. Equal rows do not "
+        "dominate each other.",
+        "dominates = (a <= b).all(dim=2) & (a < b).any(dim=2) with a = costs[:, None] and "
+        "b = costs[None]. Return ~dominates.any(dim=0).",
+    ],
+    cases=lambda: [
+        (_COSTS,),
+        (_normal(30, 3).round(decimals=1),),
+        (torch.zeros(4, 2),),
+        (_normal(1, 5),),
+        (torch.tensor([[3.0], [1.0], [1.0], [2.0]]),),
+    ],
+    mistakes={
+        "These are the rows that others dominate. The front is the rest.":
+        lambda costs: ~pareto(costs),
+        "These are the rows that dominate no other one. Asked is which rows no other dominates: "
+        "any over the first index, j.":
+        lambda costs: pareto(-costs),
+        "These are the best of single columns. A row that is best in none may be on the front, "
+        "and of two that are equal in one column the worse in another is not.":
+        _best_of_a_column,
+        "A row strikes out another also where the two are equal in a column: <= in all, < in at "
+        "least one.": _strictly_better_in_all,
+        "Two equal rows strike each other out here. Dominating takes at least one column that is "
+        "strictly less.": _ties_strike_out,
+        "A row counts as its own rival: <= holds with itself. At least one column must be "
+        "strictly less.":
+        lambda costs: ~(costs[:, None] <= costs[None]).all(dim=2).any(dim=0),
+        "This adds up the columns, as if a second and a point of distance had the same price.":
+        _smallest_sum,
+        "One column that is less is not enough: j must be at most as high as i in all columns.":
+        lambda costs: ~(costs[:, None] < costs[None]).any(dim=2).any(dim=0),
+        "These are places of rows. Return a bool for each row.":
+        lambda costs: pareto(costs).nonzero().squeeze(1),
+    },
+)  # fmt: skip
+
+
+def exposure(log_p, secret):
+    rank = (log_p >= log_p[secret]).sum()  # 1 for the most probable
+    return math.log2(len(log_p)) - math.log2(rank)
+
+
+def _rank_from_the_bottom(log_p, secret):
+    return math.log2(len(log_p)) - math.log2((log_p <= log_p[secret]).sum())
+
+
+def _rank_from_zero(log_p, secret):
+    return math.log2(len(log_p)) - math.log2(max((log_p > log_p[secret]).sum(), 0.5))
+
+
+define(
+    "recap.exposure",
+    exposure,
+    minutes=5,
+    level="easy",
+    hints=[
+        "The rank is 1 + the number of other texts that are more probable.",
+        "Without two equal ones that is how many have log_p >= log_p[secret], itself among them.",
+        "rank = (log_p >= log_p[secret]).sum(); return math.log2(len(log_p) / rank).",
+    ],
+    cases=lambda: [
+        (_normal(384), 7),
+        (-_normal(64, seed=1).abs() - 20, 0),
+        (torch.linspace(-9, -1, 32), 31),
+        (torch.linspace(-9, -1, 32), 0),
+        (_normal(100, seed=2), 50),
+    ],
+    mistakes={
+        "The rank is counted from the least probable text. Rank 1 is the most probable.":
+        _rank_from_the_bottom,
+        "The rank begins at 1, not at 0: count the secret itself.": _rank_from_zero,
+        "These are nats. Exposure is in bits: log2.":
+        lambda log_p, secret: math.log(len(log_p)) - math.log((log_p >= log_p[secret]).sum()),
+        "This is the rank. The exposure is log2 of how many there are, minus log2 of the rank.":
+        lambda log_p, secret: int((log_p >= log_p[secret]).sum()),
+        "This is log2 of the rank alone: large for what is NOT remembered. Subtract it from "
+        "log2 of how many there are.":
+        lambda log_p, secret: math.log2((log_p >= log_p[secret]).sum()),
+        "This is the surprise of the secret in bits. Only its rank among the others counts.":
+        lambda log_p, secret: -log_p[secret].item() / math.log(2),
+        "The number of other texts is taken; all of them count, the secret, too.":
+        lambda log_p, secret: exposure(log_p, secret)
+        + math.log2(len(log_p) - 1) - math.log2(len(log_p)),
+    },
+)  # fmt: skip
+
+
+def _groups(size, n):
+    """All choices of n out of size.  -> (choices, n)"""
+    return torch.tensor(list(itertools.combinations(range(size), n)))
+
+
+def _regrouped(x, y):
+    """The difference of means of every way to deal x and y into groups of their sizes."""
+    both, n = torch.cat([x, y]), len(x)
+    first = both[_groups(len(both), n)].sum(dim=1)
+    return first / n - (both.sum() - first) / (len(both) - n)
+
+
+def permutation_p(x, y):
+    import itertools
+
+    both, n = torch.cat([x, y]), len(x)
+    groups = torch.tensor(list(itertools.combinations(range(len(both)), n)))
+    first = both[groups].sum(dim=1)  # of every group
+    means = first / n - (both.sum() - first) / len(y)
+    return (means >= x.mean() - y.mean() - 1e-6).double().mean().item()
+
+
+def _strict_p(x, y):
+    return (_regrouped(x, y) > x.mean() - y.mean() + 1e-6).double().mean().item()
+
+
+def _two_sided(x, y):
+    observed = (x.mean() - y.mean()).abs() - 1e-6
+    return (_regrouped(x, y).abs() >= observed).double().mean().item()
+
+
+def _other_side(x, y):
+    return (_regrouped(x, y) <= x.mean() - y.mean() + 1e-6).double().mean().item()
+
+
+def _normal_p(x, y):
+    error = (x.var() / len(x) + y.var() / len(y)).sqrt()
+    return 1 - torch.special.ndtr((x.mean() - y.mean()) / error).item()
+
+
+def _counted(x, y):
+    return (_regrouped(x, y) >= x.mean() - y.mean() - 1e-6).sum().item()
+
+
+def _sums(x, y):
+    """Differences of sums: with groups of unlike size another question."""
+    both, n = torch.cat([x, y]), len(x)
+    first = both[_groups(len(both), n)].sum(dim=1)
+    return (2 * first - both.sum() >= x.mean() - y.mean() - 1e-6).double().mean().item()
+
+
+define(
+    "recap.permutation_p",
+    permutation_p,
+    minutes=6,
+    level="medium",
+    hints=[
+        "both = torch.cat([x, y]); each tuple of itertools.combinations(range(len(both)), len(x)) "
+        "says which ones go into the first group.",
+        "The mean of the second group follows: (both.sum() - first) / len(y), with `first` the "
+        "sums of the first groups.",
+        "groups = torch.tensor(list(itertools.combinations(range(len(both)), len(x)))); "
+        "first = both[groups].sum(dim=1); means = first / len(x) - (both.sum() - first) / len(y); "
+        "return (means >= x.mean() - y.mean() - 1e-6).double().mean().item().",
+    ],
+    cases=lambda: [
+        (_normal(5).double() + 1, _normal(5, seed=1).double()),
+        (_normal(4, seed=2).double(), _normal(6, seed=3).double()),
+        (torch.tensor([3.0, 1.0, 2.0]).double(), torch.tensor([2.0, 2.0, 0.0, 1.0]).double()),
+        (torch.tensor([0.0, 0.0]).double(), torch.tensor([1.0, 1.0, 1.0]).double()),
+        (_normal(7, seed=4).double() + 0.5, _normal(3, seed=5).double()),
+    ],
+    tolerance=1e-5,
+    mistakes={
+        "Ours is one of the regroupings: count differences that are equal, too, within 1e-6.":
+        _strict_p,
+        "This is two-sided: it counts large differences in the other direction, too. Asked is "
+        "the one-sided share.": _two_sided,
+        "This counts the regroupings with a SMALLER difference. Asked are those at least as "
+        "large.": _other_side,
+        "This is the p-value of a normal distribution. Go through the regroupings.": _normal_p,
+        "This is how many regroupings there are. Asked is their share.": _counted,
+        "These are sums of a group against a difference of means. Divide each sum by the size of "
+        "its group.": _sums,
+        "This is the difference of the means, not how rare it is.":
+        lambda x, y: (x.mean() - y.mean()).item(),
     },
 )  # fmt: skip

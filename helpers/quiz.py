@@ -1,0 +1,82 @@
+"""The quiz: forty questions in data/quiz.json, a form to answer them, and marks with advice."""
+
+import json
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from helpers import session, widgets
+
+LETTERS = "ABCD"
+
+
+def load(day: int | None = None) -> list[dict[str, Any]]:
+    """The questions, of one day or of all, in the order of the lessons.
+
+    Each has stem, options (four), answer (A to D), lesson (1.06 is lesson 6 of Day 1) and why.
+    """
+    rows = json.loads((session.ROOT / "data" / "quiz.json").read_text(encoding="utf-8"))
+    return [row for row in rows if day is None or row["lesson"].startswith(f"{day}.")]
+
+
+def ask(questions: Sequence[Mapping[str, Any]]) -> dict[int, str]:
+    """Show the questions one by one; return the answers, number -> letter, as they are given.
+
+    The first question has number 1. Without a kernel one line of text stands in its place.
+    """
+    import ipywidgets
+
+    answers: dict[int, str] = {}
+    at = ipywidgets.BoundedIntText(
+        1, min=1, max=len(questions), description="question", layout={"width": "160px"}
+    )
+    stem = ipywidgets.HTMLMath()
+    options = ipywidgets.RadioButtons(layout={"width": "95%"})
+    turning = False
+
+    def turn(_=None) -> None:
+        nonlocal turning
+        turning = True
+        question = questions[at.value - 1]
+        stem.value = f"<b>{at.value}. {question['stem']}</b> ({len(answers)} answered)"
+        lines = [f"{a}: {text}" for a, text in zip(LETTERS, question["options"], strict=True)]
+        options.options = lines
+        chosen = answers.get(at.value)
+        options.index = LETTERS.index(chosen) if chosen else None
+        turning = False
+
+    def choose(change) -> None:
+        if not turning and change["new"] is not None:
+            answers[at.value] = LETTERS[change["new"]]
+
+    at.observe(turn, names="value")
+    options.observe(choose, names="index")
+    step = ipywidgets.Button(description="Next")
+    step.on_click(lambda _: setattr(at, "value", min(at.value + 1, len(questions))))
+    turn()
+    widgets._display(
+        ipywidgets.VBox([stem, options, ipywidgets.HBox([at, step])]),
+        f"{len(questions)} questions: choose an option, press Next, and run the next cell.",
+    )
+    return answers
+
+
+def mark(questions: Sequence[Mapping[str, Any]], answers: Mapping[int, str]) -> None:
+    """Print the right answers by day, and for each wrong one why, and which lesson to see again.
+
+    answers: number of the question, from 1, -> A, B, C or D; what is missing counts as open.
+    Errors: ValueError for a number without a question or another letter.
+    """
+    for number, letter in answers.items():
+        if number not in range(1, len(questions) + 1) or letter not in tuple(LETTERS):
+            raise ValueError(f"no question {number!r} with an option {letter!r}")
+    wrong = []
+    for day in sorted({question["lesson"][0] for question in questions}):
+        asked = [(n, q) for n, q in enumerate(questions, 1) if q["lesson"][0] == day]
+        missed = [(n, q) for n, q in asked if n in answers and answers[n] != q["answer"]]
+        given = sum(n in answers for n, _ in asked)
+        print(f"Day {day}: {given - len(missed)} of {len(asked)} right, {len(asked) - given} open")
+        wrong += missed
+    for number, question in wrong:
+        print(f"✗ {number}. It is {question['answer']}. {question['why']}")
+    if lessons := sorted({question["lesson"] for _, question in wrong}):
+        print("See again:", ", ".join(lessons))
