@@ -52,6 +52,17 @@ for word in re.findall(r'\w+|[^\w\s]', text):
         return f'unknown word: {word}'
 return ''
 """
+TERMS = """
+terms = [items[0]]
+for sign, b in zip(items[1::2], items[2::2]):
+    if sign == "*":
+        terms[-1] *= b
+    elif sign == "/":
+        terms[-1] /= b
+    else:
+        terms.append(b if sign == "+" else -b)
+return sum(terms)
+"""
 SUPPORTED = r"""
 import re
 words, there = re.findall(r'\w+', said), re.findall(r'\w+', text)
@@ -851,39 +862,9 @@ ANSWERS: dict[str, Answers] = {
                     value /= b
             return value
             """: "from left to right",
-            """
-            terms = [items[0]]
-            for sign, b in zip(items[1::2], items[2::2]):
-                if sign == "*":
-                    terms[-1] *= b
-                elif sign == "/":
-                    terms[-1] //= b
-                else:
-                    terms.append(b if sign == "+" else -b)
-            return sum(terms)
-            """: "drops what is behind the point",
-            """
-            terms = [items[0]]
-            for sign, b in zip(items[1::2], items[2::2]):
-                if sign == "*":
-                    terms[-1] *= b
-                elif sign == "/":
-                    terms[-1] /= b
-                else:
-                    terms.append(b)
-            return sum(terms)
-            """: "A minus sign is read as a plus",
-            """
-            terms = [items[0]]
-            for sign, b in zip(items[1::2], items[2::2]):
-                if sign == "*":
-                    terms[-1] *= b
-                elif sign == "/":
-                    terms[-1] /= b
-                else:
-                    terms.append(b if sign == "+" else -b)
-            return terms[-1]
-            """: "the last term alone",
+            TERMS.replace("/= b", "//= b"): "drops what is behind the point",
+            TERMS.replace('b if sign == "+" else -b', "b"): "A minus sign is read as a plus",
+            TERMS.replace("sum(terms)", "terms[-1]"): "the last term alone",
         },
     ),
     "tools.recall_at_k": Answers(

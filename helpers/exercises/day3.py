@@ -31,34 +31,6 @@ def word_pieces(word, vocabulary):
     return pieces
 
 
-def _pieces_found_so_far(word, vocabulary):
-    pieces, start = [], 0
-    while start < len(word):
-        for end in range(len(word), start, -1):
-            piece = word[start:end] if start == 0 else "##" + word[start:end]
-            if piece in vocabulary:
-                break
-        else:
-            return [*pieces, "[UNK]"]
-        pieces.append(piece)
-        start = end
-    return pieces
-
-
-def _skips_what_does_not_fit(word, vocabulary):
-    pieces, start = [], 0
-    while start < len(word):
-        for end in range(len(word), start, -1):
-            piece = word[start:end] if start == 0 else "##" + word[start:end]
-            if piece in vocabulary:
-                pieces.append(piece)
-                break
-        else:
-            end = start + 1
-        start = end
-    return pieces
-
-
 def _fewest_pieces(word, vocabulary):
     best = {0: []}  # characters done -> the shortest way to do them
     for end in range(1, len(word) + 1):
@@ -108,9 +80,10 @@ define(
         "inside a word from one that begins it.":
         ("pieces.append(piece)", 'pieces.append(piece.removeprefix("##"))'),
         "If a part of the word cannot be written, the whole word is unknown: return [\"[UNK]\"] "
-        "alone, without the pieces found before.": _pieces_found_so_far,
+        "alone, without the pieces found before.":
+        ('return ["[UNK]"]', 'return [*pieces, "[UNK]"]'),
         "A character that fits nowhere is left out here. The word is then unknown as a whole.":
-        _skips_what_does_not_fit,
+        ('return ["[UNK]"]', "start += 1; continue"),
         "This finds the fewest pieces. WordPiece does not look ahead: it takes the longest piece "
         "at the front, even if the rest then needs more, or does not fit at all.": _fewest_pieces,
         "The longest piece is tried only as far as the last character but one: range stops before "
