@@ -801,6 +801,64 @@ ANSWERS: dict[str, Answers] = {
         },
     ),
     # ------------------------------------------------------------ 08 reasoning_and_tools
+    "multimodal.clip_loss": Answers(
+        right=[
+            "a = pictures / pictures.norm(dim=1, keepdim=True)\n"
+            "b = captions / captions.norm(dim=1, keepdim=True)\n"
+            "logits = scale * a @ b.T\n"
+            "rows, columns = logits.log_softmax(dim=1), logits.log_softmax(dim=0)\n"
+            "return -(rows.diag().mean() + columns.diag().mean()) / 2",
+            "logits = scale * torch.cosine_similarity(pictures[:, None], captions[None], dim=2)\n"
+            "y = torch.arange(len(pictures))\n"
+            "loss = torch.nn.CrossEntropyLoss()\n"
+            "return 0.5 * loss(logits, y) + 0.5 * loss(logits.T, y)",
+        ],
+        wrong={
+            "logits = scale * pictures @ captions.T\ny = torch.arange(len(logits))\n"
+            "loss = torch.nn.functional.cross_entropy\n"
+            "return (loss(logits, y) + loss(logits.T, y)) / 2": "not brought to length 1",
+            "logits = scale * torch.cosine_similarity(pictures[:, None], captions[None], dim=2)\n"
+            "return torch.nn.CrossEntropyLoss()(logits, torch.arange(len(logits)))": "half of the",
+            "logits = scale * torch.cosine_similarity(pictures[:, None], captions[None], dim=2)\n"
+            "y, loss = torch.arange(len(logits)), torch.nn.functional.cross_entropy\n"
+            "return loss(logits, y) + loss(logits.T, y)": "The two halves are added",
+            "logits = torch.cosine_similarity(pictures[:, None], captions[None], dim=2) / scale\n"
+            "y, loss = torch.arange(len(logits)), torch.nn.functional.cross_entropy\n"
+            "return (loss(logits, y) + loss(logits.T, y)) / 2": "divided by the scale",
+            "logits = torch.cosine_similarity(pictures[:, None], captions[None], dim=2)\n"
+            "y, loss = torch.arange(len(logits)), torch.nn.functional.cross_entropy\n"
+            "return (loss(logits, y) + loss(logits.T, y)) / 2": "The scale is missing",
+        },
+    ),
+    "multimodal.zero_shot": Answers(
+        right=[
+            "logits = scale * cosines\n"
+            "return (logits.logsumexp(dim=2) - logits.logsumexp(dim=(1, 2))[:, None]).exp()",
+            "p = torch.exp(scale * cosines)\nreturn p.sum(dim=2) / p.sum(dim=(1, 2)).unsqueeze(1)",
+        ],
+        wrong={
+            "return (scale * cosines).softmax(dim=2).sum(dim=2)": "one class alone",
+            "return (scale * cosines).softmax(dim=1).sum(dim=2)": "runs over the classes",
+            "return (scale * cosines).mean(dim=2).softmax(dim=1)": "add probabilities",
+            "p = cosines.flatten(1).softmax(1)\n"
+            "return p.view(cosines.shape).sum(2)": "The scale is missing",
+            "p = (scale * cosines).flatten(1).softmax(1)\n"
+            "return p.view(cosines.shape).max(dim=2).values": "the best text of a class",
+        },
+    ),
+    "multimodal.euler_step": Answers(
+        right=[
+            "noise = (x_t - t * guess) / (1 - t)\nreturn x_t + (guess - noise) / n_steps",
+            "share = 1 / n_steps / (1 - t)\nreturn (1 - share) * x_t + share * guess",
+        ],
+        wrong={
+            "return guess": "jumps to the guess",
+            "return x_t + (guess - x_t) / n_steps": "a time of 1 − t left",
+            "return x_t + (guess - x_t) / (1 - t)": "in one step",
+            "return x_t - (guess - x_t) / (1 - t) / n_steps": "turned around",
+            "return (guess - x_t) / (1 - t) / n_steps": "the way that is gone",
+        },
+    ),
     "tools.majority": Answers(
         right=[
             "from collections import Counter\nreturn Counter(votes).most_common(1)[0][0]",

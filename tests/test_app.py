@@ -12,6 +12,8 @@ from types import SimpleNamespace
 import pytest
 from test_full_profile import ROOT, defined, needed_by, statements
 
+from helpers.data import stories
+
 LESSON = ROOT / "notebooks" / "day3_huggingface_finetuning" / "10_end_to_end_app.ipynb"
 WAIT = 120  # seconds for one answer, on a slow machine
 
@@ -55,7 +57,8 @@ def served(lesson):
         send=lambda *request: client.submit(*request, api_name="/reply"),
     )  # fmt: skip
     lesson.close(app, client)
-    assert until(lambda: not set(threading.enumerate()) - before), "threads are left"
+    gone = until(lambda: not set(threading.enumerate()) - before)
+    assert gone, f"left: {set(threading.enumerate()) - before}"
 
 
 def until(true, seconds: float = 30) -> bool:
@@ -95,6 +98,7 @@ def test_fifty_at_once_and_one_that_stops(lesson, served):
 
 
 STORY = "One sunny day Ben was in the kitchen. Mia was on the beach. Ben had a big red kite."
+OVER = stories.make(1, seed=3)[0].text
 ATTACKS = {
     "nothing": (("question", "", "Where is Ben?"), "give a story"),
     "white space": (("headline", " \n\t ", ""), "give a story"),
@@ -110,6 +114,8 @@ ATTACKS = {
     "two stories": (("question", f"{STORY} {STORY}", "Where is Ben?"), "one story"),
     "a wrong beginning": (("tell", "Ben sang.", ""), "one story"),
     "no text at all": (("question", None, None), "give a story"),
+    "a story that is over": (("tell", OVER, ""), "over"),
+    "nothing chosen": ((None, STORY, ""), "do not know"),
     "a number": (("headline", 7, ""), "do not know"),
     "a list": (("headline", ["Ben", "sang"], ""), ""),
     "another kind": (("shutdown", STORY, ""), "shutdown"),

@@ -74,7 +74,8 @@ class Notebook:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Every test meets the exercises for the first time, and may define its own."""
-    copies = {name: dataclasses.replace(e) for name, e in engine._registry.items()}
+    new = {"state": engine.UNSEEN, "tries": 0, "hints_given": 0}
+    copies = {name: dataclasses.replace(e, **new) for name, e in engine._registry.items()}
     monkeypatch.setattr(engine, "_registry", copies)
 
 

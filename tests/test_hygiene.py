@@ -61,10 +61,11 @@ CODE_CELLS: dict[str, int] = {
     "day3_huggingface_finetuning/04_transfer_learning": 70,
     "day3_huggingface_finetuning/05_parameter_efficient": 88,
     "day3_huggingface_finetuning/06_alignment": 97,
+    "day3_huggingface_finetuning/07_multimodal": 85,
     "day3_huggingface_finetuning/08_reasoning_and_tools": 93,
-    "day3_huggingface_finetuning/09_evaluation": 82,
-    "day3_huggingface_finetuning/10_end_to_end_app": 108,
-    "day3_huggingface_finetuning/11_recap": 75,
+    "day3_huggingface_finetuning/09_evaluation": 83,
+    "day3_huggingface_finetuning/10_end_to_end_app": 107,
+    "day3_huggingface_finetuning/11_recap": 80,
 }
 
 TAGS = {"nbval-ignore-output", "nbval-check-output", "hide-input"}  # and picture:NAME
@@ -736,7 +737,9 @@ def all_of_day3(sections: list[dict[str, Any]]) -> None:
     assert len(few["levels"]) == 16 and few["levels"][7] == 0
     wide = few["W"].abs().reshape(-1, 64).amax(1)[:, None] * few["levels"].diff().max() / 2
     assert ((few["restored"] - few["W"]).reshape(-1, 64).abs() <= wide + 1e-6).all()
-    checks = (sheet_of_3_06, sheet_of_3_08, sheet_of_3_09, sheet_of_3_10, sheet_of_3_11)
+    checks = (
+        sheet_of_3_06, sheet_of_3_07, sheet_of_3_08, sheet_of_3_09, sheet_of_3_10, sheet_of_3_11,
+    )  # fmt: skip
     for check, names in zip(checks, sections[5:], strict=True):
         check(names)
 
@@ -754,6 +757,23 @@ def sheet_of_3_06(names: dict[str, Any]) -> None:
     assert names["k3"].min() >= 0
     expected = -(names["A"] * names["log_pi"]).mean() + 0.02 * names["k3"].mean()
     torch.testing.assert_close(names["grpo"], expected)
+
+
+def sheet_of_3_07(names: dict[str, Any]) -> None:
+    u, v = (t / t.norm(dim=1, keepdim=True) for t in (names["pictures"], names["captions"]))
+    cosines = u @ v.T
+    rows, columns = ((cosines / 0.07).log_softmax(dim).diag().mean() for dim in (1, 0))
+    torch.testing.assert_close(names["pair_loss"], -(rows + columns) / 2)
+    directions = names["prompts"] / names["prompts"].norm(dim=2, keepdim=True)
+    fits = (u @ directions.flatten(0, 1).T).view(8, 5, 18)
+    torch.testing.assert_close(names["zero_shot"], day3.zero_shot(fits, 1 / 0.07))
+    rank = (cosines > cosines.diag()[:, None]).sum(dim=1)
+    torch.testing.assert_close(names["recall_at_3"], (rank < 3).float().mean())
+    x_t, free, asked, t = (names[name] for name in ("x_t", "free", "asked", "t"))
+    end = 1.5 * asked - 0.5 * free
+    noise = (x_t - t * end) / (1 - t)
+    later = t + 1 / names["n"]
+    torch.testing.assert_close(names["x_next"], (1 - later) * noise + later * end)
 
 
 def sheet_of_3_08(names: dict[str, Any]) -> None:

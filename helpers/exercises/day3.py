@@ -1356,6 +1356,164 @@ define(
 )  # fmt: skip
 
 
+# ---------------------------------------------------------------- 07 multimodal
+
+
+def clip_loss(pictures, captions, scale):
+    pictures = torch.nn.functional.normalize(pictures, dim=1)
+    captions = torch.nn.functional.normalize(captions, dim=1)
+    logits = scale * pictures @ captions.T
+    partner = torch.arange(len(logits), device=logits.device)
+    by_picture = torch.nn.functional.cross_entropy(logits, partner)
+    by_caption = torch.nn.functional.cross_entropy(logits.T, partner)
+    return (by_picture + by_caption) / 2
+
+
+def _clip_in_probabilities(pictures, captions, scale):
+    pictures = torch.nn.functional.normalize(pictures, dim=1)
+    captions = torch.nn.functional.normalize(captions, dim=1)
+    p = (scale * pictures @ captions.T).softmax(dim=1)
+    partner = torch.arange(len(p))
+    entropy = torch.nn.functional.cross_entropy
+    return (entropy(p, partner) + entropy(p.T, partner)) / 2
+
+
+def _clip_without_lengths(pictures, captions, scale):
+    logits = scale * pictures @ captions.T
+    partner = torch.arange(len(logits))
+    entropy = torch.nn.functional.cross_entropy
+    return (entropy(logits, partner) + entropy(logits.T, partner)) / 2
+
+
+define(
+    "multimodal.clip_loss",
+    clip_loss,
+    minutes=8,
+    level="medium",
+    hints=[
+        "Rows of length 1 (F.normalize, dim=1) turn a product of two matrices into cosines (B, B).",
+        "The right answer of row i is column i: cross_entropy with classes 0 … B − 1.",
+        "logits = scale * P @ C.T; the mean of cross_entropy(logits, arange) and of "
+        "cross_entropy(logits.T, arange).",
+    ],
+    cases=lambda: [
+        (_normal(4, 6), _normal(4, 6, seed=1), torch.tensor(5.0)),
+        (2 * _normal(3, 2, seed=2), _normal(3, 2, seed=3) + 0.5, torch.tensor(1.5)),
+    ],
+    gradients=True,
+    mistakes={
+        "The vectors are not brought to length 1: long ones win whatever they say.":
+        _clip_without_lengths,
+        "This is half of the loss: for each picture its caption. Add the other half, for each "
+        "caption its picture, and take the mean.":
+        ("return (by_picture + by_caption) / 2", "return by_picture"),
+        "This is the half that looks for the picture of each caption. Add the other half.":
+        ("return (by_picture + by_caption) / 2", "return by_caption"),
+        "The two halves are added; the loss is their mean.":
+        ("(by_picture + by_caption) / 2", "by_picture + by_caption"),
+        "The scale is missing: without it, cosines from −1 to 1 cannot make a sure softmax.":
+        ("scale * pictures @ captions.T", "pictures @ captions.T"),
+        "The cosines are divided by the scale. The scale multiplies; a temperature would divide.":
+        ("scale * pictures", "pictures / scale"),
+        "cross_entropy takes the softmax itself; give it the logits.":
+        _clip_in_probabilities,
+        "The lengths are taken down the columns. Each row is one vector: dim=1.":
+        lambda pictures, captions, scale: _clip_without_lengths(
+            torch.nn.functional.normalize(pictures, dim=0),
+            torch.nn.functional.normalize(captions, dim=0), scale),
+    },
+)  # fmt: skip
+
+
+def zero_shot(cosines, scale):
+    n, classes, ways = cosines.shape
+    p = (scale * cosines).reshape(n, classes * ways).softmax(dim=1)
+    return p.reshape(n, classes, ways).sum(dim=2)
+
+
+define(
+    "multimodal.zero_shot",
+    zero_shot,
+    minutes=6,
+    level="medium",
+    hints=[
+        "All C × P texts compete in one softmax; a class has the probabilities of its texts.",
+        "Reshape (N, C, P) to (N, C · P) before the softmax, and back after it.",
+        "(scale * cosines).reshape(N, -1).softmax(dim=1).reshape(N, C, P).sum(dim=2).",
+    ],
+    cases=lambda: [
+        (torch.tanh(_normal(7, 4, 3)), torch.tensor(6.0)),
+        (torch.tanh(_normal(2, 3, 5, seed=1)), 2.5),
+    ],
+    gradients=True,
+    mistakes={
+        "The softmax runs over the ways to write one class alone. All texts of all classes "
+        "compete.":
+        lambda cosines, scale: (scale * cosines).softmax(dim=2).sum(dim=2),
+        "The softmax runs over the classes, for each way of writing alone. All texts of all "
+        "classes compete in one.":
+        lambda cosines, scale: (scale * cosines).softmax(dim=1).sum(dim=2),
+        "This averages the cosines of a class and then compares. A picture fits one way of "
+        "writing well and the others badly: add probabilities, not cosines.":
+        lambda cosines, scale: (scale * cosines).mean(dim=2).softmax(dim=1),
+        "This takes the best text of a class alone. Add the probabilities of all its texts.":
+        ("sum(dim=2)", "amax(dim=2)"),
+        "The mean over the texts of a class is P times too small: the classes do not sum to 1.":
+        ("sum(dim=2)", "mean(dim=2)"),
+        "The scale is missing: it belongs to what training made of the cosines.":
+        ("scale * cosines", "cosines"),
+        "The cosines are divided by the scale; it multiplies.":
+        ("scale * cosines", "cosines / scale"),
+        "These are the classes themselves; return their probabilities, (N, C).":
+        lambda cosines, scale: zero_shot(cosines, scale).argmax(dim=1),
+    },
+)  # fmt: skip
+
+
+def euler_step(x_t, guess, t, n_steps):
+    return x_t + (guess - x_t) / (1 - t) / n_steps
+
+
+define(
+    "multimodal.euler_step",
+    euler_step,
+    minutes=5,
+    level="medium",
+    hints=[
+        "The velocity is x − ε, constant along the line. Solve x_t = (1 − t) ε + t x for ε.",
+        "ε = (x_t − t x) / (1 − t), so the velocity is (x − x_t) / (1 − t), with the guess for x.",
+        "A step lasts 1 / n_steps: x_t + (guess - x_t) / (1 - t) / n_steps.",
+    ],
+    cases=lambda: [
+        (_normal(3, 4), _normal(3, 4, seed=1), 0.25, 8),
+        (_normal(2, 5, seed=2), _normal(2, 5, seed=3), 0.0, 20),
+        (_normal(2, 3, seed=4), _normal(2, 3, seed=5), 0.9, 10),
+    ],
+    gradients=True,
+    mistakes={
+        "This jumps to the guess at once. Go along the velocity, and only for 1 / n_steps.":
+        lambda x_t, guess, t, n_steps: guess,
+        "The rest of the way is guess − x_t, and there is a time of 1 − t left for it: divide by "
+        "1 − t to get the velocity.":
+        (" / (1 - t)", ""),
+        "This goes the whole rest of the way in one step: multiply by the length of a step, "
+        "1 / n_steps.":
+        (" / n_steps", ""),
+        "This divides by t, the time that has passed. What counts is the time that is left.":
+        lambda x_t, guess, t, n_steps:
+        x_t + (guess - x_t) / (t if t else 1) / n_steps,
+        "The direction is turned around: the picture lies at guess, so go from x_t to guess.":
+        ("(guess - x_t)", "(x_t - guess)"),
+        "This is the way that is gone. Add it to x_t.":
+        ("x_t + (guess - x_t)", "(guess - x_t)"),
+        "This takes x_t for the noise. x_t is already on the way: its velocity is "
+        "(guess − x_t) / (1 − t).":
+        lambda x_t, guess, t, n_steps:
+        (1 - t - 1 / n_steps) * x_t + (t + 1 / n_steps) * guess,
+    },
+)  # fmt: skip
+
+
 # ---------------------------------------------------------------- 08 reasoning_and_tools
 
 
