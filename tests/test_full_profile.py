@@ -3,7 +3,8 @@
 For each lesson that names something on the hub, the statements that load it are taken out together
 with all that they need, and are run as the full profile runs them: by name, from a hub that
 HF_ENDPOINT points to. Under the public names it holds tiny models with random weights and tables
-of a few rows, in the shape of the real ones. Every name must be asked for, and be answered.
+of a few rows, in the shape of the real ones. Every name must be asked for, and be answered. The
+same hub serves tools.prefetch, whose names must be these.
 """
 
 import ast
@@ -19,7 +20,8 @@ from pathlib import Path
 import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
-from helpers import hub
+from helpers import hub, session
+from tools import prefetch
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/day*/[0-9][0-9]_*.ipynb"))
@@ -312,3 +314,125 @@ def test_a_name_that_is_not_there_fails(running, tmp_path):
     place, _ = running
     code = "from transformers import AutoModel\nAutoModel.from_pretrained('student/missing')"
     assert run(code, place, tmp_path).returncode != 0
+
+
+# ---------------------------------------------------------------- tools.prefetch
+
+# In a process of its own, so that the hub's address and the cache are those of the test.
+FETCH = """
+import sys
+from tools import prefetch
+for name in [*prefetch.PICTURES, "tinyshakespeare"]:
+    prefetch.ITEMS[name] = lambda: None
+sys.exit(prefetch.main([]))
+"""
+OFFLINE = """
+import os
+os.environ["HF_HUB_OFFLINE"] = "1"
+from datasets import load_dataset
+from transformers import AutoConfig, AutoTokenizer
+from transformers.utils import cached_file
+from tools import prefetch
+for name in prefetch.MODELS:
+    AutoConfig.from_pretrained(name)
+    assert os.path.getsize(cached_file(name, "model.safetensors")) > 1000
+    print(name, len(AutoTokenizer.from_pretrained(name)))
+for name in prefetch.DATA:
+    print(name, {split: len(rows) for split, rows in load_dataset(name).items()})
+"""
+
+
+@pytest.fixture(scope="module")
+def fetched(running, tmp_path_factory):
+    """A cache filled in two runs, what these printed, and which files the second asked for.
+
+    At the first run one model is not on the hub.
+    """
+    place, asked = running
+    home = tmp_path_factory.mktemp("home")
+    gone, kept = place.place("openai-community/gpt2"), home / "kept"
+    gone.rename(kept)
+    try:
+        first = run(FETCH, place, home)
+    finally:
+        kept.rename(gone)
+    asked.clear()
+    return home, first, run(FETCH, place, home), set(asked)
+
+
+def test_prefetch_knows_every_name_that_lessons_load():
+    assert set(prefetch.MODELS) == set(MODELS) and set(prefetch.DATA) == set(DATA)
+    sources = {path: path.read_text(encoding="utf-8") for path in NOTEBOOKS}
+    found = re.findall(r'"(?:fashion_)?mnist\b', "".join(sources.values()).replace("\\", ""))
+    assert {name.strip('"') for name in found} == set(prefetch.PICTURES)
+    [source] = [source for path, source in sources.items() if path.stem == "08_gpt"]
+    assert prefetch.SHAKESPEARE in source and "tinyshakespeare.txt" in source
+
+
+def test_prefetch_goes_on_after_a_failure_and_later_fetches_what_is_missing(fetched):
+    _, first, second, asked = fetched
+    assert first.returncode == 1 and "Traceback" not in first.stderr + first.stdout
+    [fault] = [line for line in first.stdout.splitlines() if line.startswith("✗")]
+    assert fault.startswith("✗ openai-community/gpt2 could not be downloaded (Repository")
+    assert "\nMissing: openai-community/gpt2. Check the network" in first.stdout
+    assert second.returncode == 0, second.stderr[-3000:]
+    assert f"1 of {len(prefetch.ITEMS)}: {prefetch.MODELS[0]}" in second.stdout
+    assert "All here" in second.stdout and "✗" not in second.stdout
+    large = {repo for repo, file in asked if file.endswith((".safetensors", ".jsonl"))}
+    assert large == {"openai-community/gpt2"}
+
+
+def test_prefetched_names_load_without_a_network(running, fetched):
+    place, asked = running
+    asked.clear()
+    done = run(OFFLINE, place, fetched[0])
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert len(done.stdout.splitlines()) == len(MODELS) + len(DATA)
+    assert done.stdout.count(str(ROWS)) == len(DATA)
+    assert not asked
+
+
+def fetch_only(monkeypatch, name, download):
+    monkeypatch.setattr(prefetch, "ITEMS", {name: download})
+    return prefetch.main([])
+
+
+def test_an_unfinished_model_is_missing_although_the_hub_returns_its_folder(
+    monkeypatch, tmp_path, capsys
+):
+    import huggingface_hub
+
+    monkeypatch.setattr(huggingface_hub, "snapshot_download", lambda *_, **__: str(tmp_path))
+    (tmp_path / "config.json").write_text("{}")
+    assert fetch_only(monkeypatch, "a/b", lambda: prefetch.model("a/b")) == 1
+    assert "tokenizer.json, model.safetensors did not arrive" in capsys.readouterr().out
+
+
+def test_the_text_is_downloaded_once_whole_or_not_at_all(monkeypatch, tmp_path, capsys):
+    import io
+
+    monkeypatch.setattr(session, "CACHE", tmp_path / "cache")
+
+    def refuse(*_, **__):
+        raise OSError("no route\nto host")
+
+    monkeypatch.setattr(prefetch, "urlopen", refuse)
+    assert fetch_only(monkeypatch, "tinyshakespeare", prefetch.shakespeare) == 1
+    said = "✗ tinyshakespeare could not be downloaded (OSError: no route).\n"
+    assert said in capsys.readouterr().out
+    assert not list((tmp_path / "cache").iterdir())
+    monkeypatch.setattr(prefetch, "urlopen", lambda *_, **__: io.BytesIO("Où ?".encode()))
+    assert fetch_only(monkeypatch, "tinyshakespeare", prefetch.shakespeare) == 0
+    assert (tmp_path / "cache" / "tinyshakespeare.txt").read_text(encoding="utf-8") == "Où ?"
+    monkeypatch.setattr(prefetch, "urlopen", refuse)
+    assert fetch_only(monkeypatch, "tinyshakespeare", prefetch.shakespeare) == 0
+
+
+def test_prefetch_is_stopped_by_ctrl_c_and_takes_no_options(monkeypatch, capsys):
+    def stopped():
+        raise KeyboardInterrupt
+
+    assert fetch_only(monkeypatch, "a/b", stopped) == 130
+    assert capsys.readouterr().err == "Stopped: run the same command again to go on.\n"
+    assert prefetch.main(["--fast"]) == 2
+    assert capsys.readouterr().err == "prefetch takes no options, and was given --fast.\n"

@@ -34,7 +34,7 @@ from PIL import Image
 import helpers
 from helpers import metrics, models, plots, session, training, widgets
 from helpers.data import Images, digits, load_images, mnist, shapes
-from tools import pretrain
+from tools import checksums, pretrain
 
 torch.set_num_threads(1)
 matplotlib.use("agg")
@@ -823,7 +823,7 @@ def test_a_missing_library_is_not_taken_for_a_damaged_model(monkeypatch):
 def encoder(monkeypatch, tmp_path):
     """The sentence encoder asked for anew: no package, no hub, no cache, a shipped stand-in."""
     models._sentence_encoder.cache_clear()
-    monkeypatch.setattr(models, "_packaged", lambda package: None)
+    monkeypatch.setattr(models, "packaged", lambda package: None)
     monkeypatch.setattr(models, "_on_hub", lambda name: False)
     monkeypatch.setattr(models, "folder", lambda role: tmp_path / role)
     yield
@@ -843,7 +843,7 @@ def test_the_published_encoder_comes_from_its_package():
 
 def test_other_weights_in_that_package_are_refused(encoder, monkeypatch, tmp_path):
     (tmp_path / models.WEIGHTS).write_bytes(b"other weights")
-    monkeypatch.setattr(models, "_packaged", lambda package: tmp_path)
+    monkeypatch.setattr(models, "packaged", lambda package: tmp_path)
     with pytest.raises(ValueError, match=r"does not hold the published weights .*pip uninstall"):
         models.source("sentence encoder")
 
@@ -896,7 +896,8 @@ def test_pretraining_writes_weights_and_card(monkeypatch, tmp_path, capsys):
     assert [p.read_bytes() for p in sorted(folder.iterdir()) if p.suffix != ".json"] == contents[0]
     pretrain.main(["shape judge"])
     assert [p.read_bytes() for p in sorted(folder.iterdir())] == contents[0]
-    assert list(folder.parent.iterdir()) == [folder]
+    assert {path.name for path in folder.parent.iterdir()} == {folder.name, "SHA256SUMS"}
+    assert checksums.damaged() == {}
     with pytest.raises(SystemExit):
         pretrain.main(["poet"])
 

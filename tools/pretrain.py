@@ -19,7 +19,7 @@ import torch.nn.functional as F
 
 from helpers import models, session, training
 from helpers.data import digits, shapes
-from tools import autoencoder, encoder, storyteller, translator
+from tools import autoencoder, checksums, encoder, storyteller, translator
 from tools.storyteller import Made
 
 # ---------------------------------------------------------------- shape judge
@@ -235,7 +235,9 @@ def write(role: str, made: Made) -> Path:
         (partial / name).write_text(text, encoding="utf-8", newline="\n")
     if folder.exists():
         shutil.rmtree(folder)
-    return partial.rename(folder)
+    partial.rename(folder)
+    checksums.enlist(folder)
+    return folder
 
 
 def main(arguments: list[str] | None = None) -> int:

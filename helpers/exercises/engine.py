@@ -172,8 +172,14 @@ def hint(name: str) -> None:
 
 def solution(name: str) -> None:
     """Print an answer to an exercise, as code."""
-    if (found := _find(name)) is not None:
-        print(textwrap.dedent(inspect.getsource(found.reference)).rstrip())
+    if _find(name) is not None:
+        print(code_of(name))
+
+
+def code_of(name: str) -> str:
+    """The code that `solution` prints. Errors: KeyError if there is no such exercise."""
+    _load()
+    return textwrap.dedent(inspect.getsource(_registry[name].reference)).rstrip()
 
 
 def progress() -> None:
