@@ -73,26 +73,24 @@ def check_profile() -> Iterator[Line]:
         yield Line(GOOD, "profile", chosen or "not set, so the hardware decides")
 
 
+def room(subject: str, free: float, needed: float, advice: str) -> Line:
+    """The line for bytes that are free, where so many gigabytes are needed."""
+    found = f"{free / 1e9:.1f} GB free"
+    return Line(GOOD, subject, found) if free / 1e9 >= needed else Line(BAD, subject, found, advice)
+
+
 def check_disk() -> Iterator[Line]:
     """Room for what the profile writes."""
-    free, needed = shutil.disk_usage(session.ROOT).free / 1e9, DISK[profile() or "quick"]
-    found = f"{free:.1f} GB free"
-    if free >= needed:
-        yield Line(GOOD, "disk", found)
-    else:
-        yield Line(BAD, "disk", found, f"Make room: lessons need {needed} GB.")
+    free, needed = shutil.disk_usage(session.ROOT).free, DISK[profile() or "quick"]
+    yield room("disk", free, needed, f"Make room: lessons need {needed} GB.")
 
 
 def check_memory() -> Iterator[Line]:
     """Room for the largest lesson."""
     import psutil  # comes with the notebooks' kernel
 
-    free = psutil.virtual_memory().available / 1e9
-    found = f"{free:.1f} GB free"
-    if free >= MEMORY:
-        yield Line(GOOD, "memory", found)
-    else:
-        yield Line(BAD, "memory", found, f"Close other programs: a lesson takes up to {MEMORY} GB.")
+    free = psutil.virtual_memory().available
+    yield room("memory", free, MEMORY, f"Close other programs: a lesson takes up to {MEMORY} GB.")
 
 
 def check_cores() -> Iterator[Line]:
