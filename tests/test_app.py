@@ -33,10 +33,14 @@ def taken_out(*names: str) -> str:
 
 @pytest.fixture(scope="module")
 def lesson():
+    from huggingface_hub import constants
+
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("GENAI_PROFILE", "quick")
         patch.setenv("GRADIO_ANALYTICS_ENABLED", "False")
         patch.setenv("HF_HUB_DISABLE_TELEMETRY", "1")
+        # the switch is read when the library is imported, which another test may have done
+        patch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
         names: dict = {}
         exec(compile(taken_out("page", "close", "test", "junk", "assist"), "10.py", "exec"), names)
         yield SimpleNamespace(**names, names=names)
