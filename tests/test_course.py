@@ -82,6 +82,9 @@ if pretended.exists():
 """
 
 
+REQUIREMENTS = ("requirements.txt", "requirements-docs.txt", "requirements-test.txt")
+
+
 class Course:
     """A folder that looks to course.py like the course."""
 
@@ -89,7 +92,7 @@ class Course:
         self.root = root
         root.mkdir(parents=True)
         shutil.copy(SOURCE, root)
-        for name in ("requirements.txt", "requirements-test.txt", "constraints.txt"):
+        for name in (*REQUIREMENTS, "constraints.txt"):
             self.write(name, "# one\n")
         self.write("pyproject.toml", "")
         for name in ("helpers", "pip", "ensurepip", "pytest", "jupyterlab", "tools"):
@@ -242,6 +245,13 @@ def test_command_runs_its_module_in_the_courses_folder(
     assert (call["inside"], Path(call["cwd"])) == (True, course.root)
 
 
+def test_all_tests_run_two_at_a_time(installed):
+    """Options of one's own, as for a part of them or a debugger, put them back into one process."""
+    seen = json.loads(installed.run("test").stdout)
+    assert seen["args"] == (["-n2"] if (os.cpu_count() or 1) > 1 else [])
+    assert json.loads(installed.run("test", "--pdb").stdout)["args"] == ["--pdb"]
+
+
 def test_exit_code_is_passed_on(installed):
     installed.set(exit_code=3)
     assert installed.run("test").returncode == 3
@@ -278,10 +288,12 @@ def test_second_start_calls_no_pip(course):
     ("command", "changed", "calls"),
     [
         ("test", "requirements.txt", 1),
+        ("test", "requirements-docs.txt", 1),
         ("test", "requirements-test.txt", 1),
         ("test", "constraints.txt", 1),
         ("test", "pyproject.toml", 1),
         ("run", "requirements.txt", 1),
+        ("run", "requirements-docs.txt", 0),
         ("run", "requirements-test.txt", 0),
         ("run", "helpers/__init__.py", 0),
     ],
@@ -579,7 +591,7 @@ def test_floors_are_met_by_colab():
         assert floors[name].contains(version), f"Colab has {name} {version}"
 
 
-@pytest.mark.parametrize("name", ["requirements.txt", "requirements-test.txt"])
+@pytest.mark.parametrize("name", REQUIREMENTS)
 def test_requirements_are_floors_within_the_tested_set(name):
     for floor in requirements(name):
         assert [part.operator for part in floor.specifier] == [">="], f"{floor} is not a floor"
@@ -598,6 +610,6 @@ def test_tested_set_is_exact_versions_without_cuda():
 
 
 def test_no_file_of_requirements_names_an_index():
-    for name in ("requirements.txt", "requirements-test.txt", "constraints.txt", "environment.yml"):
+    for name in (*REQUIREMENTS, "constraints.txt", "environment.yml"):
         text = (REPOSITORY / name).read_text(encoding="utf-8")
         assert not any(word in text for word in ("--index", "--extra", "--find-links", "://")), name
