@@ -18,7 +18,7 @@ usage: python course.py COMMAND
   lab  [--offline-models] [...]  open the course in JupyterLab (options go to it); the first
                                  option also installs the model of Day 3, 83 MB, for use offline
   test [options]                 run every test, two at a time (options go to pytest)
-  run  [lesson ...] [--record]   run lessons without a browser and print a table
+  run  [lesson ...] [--record]   run lessons without a browser, two at a time; print a table
   export --student               write all notebooks without outputs to exports/student
   export --solutions [--execute] write them with every exercise solved to exports/solutions
   check                          say whether this machine is ready for a class

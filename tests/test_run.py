@@ -4,6 +4,7 @@ import base64
 import io
 import json
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -61,9 +62,10 @@ def results(root):
     return json.loads((root / "build" / "results.json").read_text(encoding="utf-8"))
 
 
-def test_runs_all_lessons_and_goes_on_after_one_that_fails(course, capsys):
+@pytest.mark.parametrize("jobs", ["1", "2"])
+def test_runs_all_lessons_and_goes_on_after_one_that_fails(course, capsys, jobs):
     root = course(day1_a__01_failing=FAILING, day1_a__02_good=GOOD)
-    assert run.main([]) == 1
+    assert run.main(["--jobs", jobs]) == 1
     failing, good = results(root)["day1_a/01_failing"], results(root)["day1_a/02_good"]
 
     assert not failing["ok"]
@@ -86,9 +88,34 @@ def test_runs_all_lessons_and_goes_on_after_one_that_fails(course, capsys):
     assert "| 2 of 3 |" in table and "| 2 of 2 |" in table
     assert "- day1_a/01_failing: cell [3]" in table
     printed = capsys.readouterr().out
-    assert table.strip() in printed
-    assert printed.startswith("1.01 failing: failed: cell [3]")
-    assert "\n1.02 good: " in printed and "\r" not in printed
+    assert table.strip() in printed and "\r" not in printed
+    first, second = sorted(printed.splitlines()[:2])
+    assert first.startswith("1.01 failing: failed: cell [3]") and second.startswith("1.02 good: ")
+    assert re.search(r"^2 in \d+\.\d minutes$", printed, re.MULTILINE)
+
+
+def test_two_lessons_run_at_the_same_time(course):
+    """Each waits for a file that the other writes."""
+    meet = """
+import pathlib, time
+pathlib.Path({mine!r}).touch()
+deadline = time.monotonic() + 30
+while not pathlib.Path({other!r}).exists():
+    assert time.monotonic() < deadline, "alone"
+    time.sleep(0.05)"""
+    course(
+        day1_a__01_one=[meet.format(mine="a", other="b")],
+        day1_a__02_two=[meet.format(mine="b", other="a")],
+    )
+    assert run.main(["--jobs", "2"]) == 0
+
+
+def test_jobs_are_a_number_of_lessons(course, capsys):
+    course(day1_a__01_good=["1"])
+    with pytest.raises(SystemExit) as stopped:
+        run.main(["--jobs", "0"])
+    assert stopped.value.code == 2
+    assert "1 or more" in capsys.readouterr().err
 
 
 def test_uses_the_running_interpreter_and_passes_the_seed(course):
@@ -225,21 +252,30 @@ def test_on_a_terminal_it_shows_each_cell(course, capsys, monkeypatch):
 
 
 @pytest.mark.skipif(os.name == "nt", reason="Windows has no SIGINT for one process")
-def test_ctrl_c_ends_with_what_is_done_so_far(course):
-    root = course(day1_a__01_one=["1"], day1_a__02_slow=["import time\ntime.sleep(60)"])
+@pytest.mark.parametrize("jobs", [1, 2])
+@pytest.mark.parametrize("whom", ["the command", "all on the terminal"])
+def test_ctrl_c_ends_with_what_is_done_so_far(course, jobs, whom):
+    slow = ["import time\ntime.sleep(60)"]
+    names = ["day1_a__02_slow", "day1_a__03_slow", "day1_a__04_slow", "day1_a__05_slow"]
+    root = course(day1_a__01_one=["1"], **dict.fromkeys(names, slow))
     code = (
         "import pathlib, sys; from tools import run; run.ROOT = pathlib.Path(sys.argv[1]); "
-        "sys.exit(run.main([]))"
+        "sys.exit(run.main(['--jobs', sys.argv[2]]))"
     )
-    command = [sys.executable, "-c", code, str(root)]
-    with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as process:
+    command = [sys.executable, "-c", code, str(root), str(jobs)]
+    pipes = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE}
+    with subprocess.Popen(command, **pipes, start_new_session=True) as process:
         first = process.stdout.readline()
         time.sleep(1.5)
-        process.send_signal(signal.SIGINT)
+        if whom == "the command":
+            process.send_signal(signal.SIGINT)
+        else:
+            os.killpg(process.pid, signal.SIGINT)
         rest, errors = process.communicate(timeout=20)
     assert process.returncode == 130, errors
     assert first.startswith(b"1.01 one: ") and b"1.02 slow: failed: interrupted" in rest
     assert errors == b""
+    assert len(results(root)) == 1 + jobs, "a lesson was begun after Ctrl-C"
     assert results(root)["day1_a/01_one"]["ok"]
     assert results(root)["day1_a/02_slow"]["error"] == "interrupted"
     assert (root / "build" / "executed" / "day1_a" / "02_slow.ipynb").exists()

@@ -1,7 +1,8 @@
 """Run lessons without a browser: `python -m tools.run [LESSON ...] [--seed N] [--record]`.
 
-Each lesson runs in a fresh kernel of this Python, in its own folder. Executed copies and a table
-of times, memory and claims go to build/. With --record, what a lesson shows and measures becomes
+Each lesson runs in a fresh kernel of this Python, in its own folder; in the quick profile it uses
+one core, so two run side by side where there are two. Executed copies and a table of times, memory
+and claims go to build/. With --record, what a lesson shows and measures becomes
 what the repository holds: its outputs, its line in data/results.json and its pictures.
 """
 
@@ -10,14 +11,18 @@ import base64
 import io
 import json
 import logging
+import multiprocessing
 import os
 import platform
 import re
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
 import time
+from collections.abc import Iterator
+from concurrent.futures import FIRST_COMPLETED, ProcessPoolExecutor, wait
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -182,6 +187,56 @@ def execute(lesson: Path, seed: int | None) -> tuple[nbformat.NotebookNode, dict
     return notebook, result
 
 
+def execute_all(
+    chosen: list[Path], seed: int | None, jobs: int
+) -> Iterator[tuple[Path, bytes, nbformat.NotebookNode, dict]]:
+    """Run lessons, some at a time; yield each as it ends, with its file as it was before.
+
+    Ctrl-C ends those that run, and no other is begun.
+    """
+    if jobs == 1 or len(chosen) == 1:
+        for lesson in chosen:
+            before = lesson.read_bytes()
+            notebook, result = execute(lesson, seed)
+            yield lesson, before, notebook, result
+            if result["error"] == "interrupted":
+                return
+        return
+    spawn = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(jobs, mp_context=spawn, initializer=_stand_apart) as pool:
+        waiting, running = list(reversed(chosen)), {}
+        while waiting or running:
+            try:
+                while waiting and len(running) < jobs:
+                    lesson = waiting.pop()
+                    future = pool.submit(_execute_in_worker, lesson, seed)
+                    running[future] = lesson, lesson.read_bytes()
+                ended = wait(running, return_when=FIRST_COMPLETED).done
+            except KeyboardInterrupt:
+                waiting, ended = [], set()
+                for worker in multiprocessing.active_children():
+                    if os.name == "posix":  # on a terminal of Windows they have heard of it already
+                        os.kill(worker.pid, signal.SIGINT)
+            for future in ended:
+                yield *running.pop(future), *future.result()
+
+
+def _stand_apart() -> None:
+    """Hear Ctrl-C from the command, and not a second time from the terminal."""
+    if os.name == "posix":
+        os.setsid()
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
+def _execute_in_worker(lesson: Path, seed: int | None) -> tuple[nbformat.NotebookNode, dict]:
+    """Run a lesson; Ctrl-C reaches it, but no worker that waits for one."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        return execute(lesson, seed)
+    finally:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+
+
 def _run_cells(client: Client, label: str) -> str | None:
     """Run the code cells up to the first error, and say where and what that is."""
     cells = client.nb.cells
@@ -311,10 +366,10 @@ def held(claims: list[dict]) -> str:
 def as_table(results: dict[str, dict]) -> str:
     """The results as a Markdown table, followed by what failed."""
     rows = [["lesson", "seconds", "peak memory (MB)", "claims held"], ["---", "--:", "--:", "--:"]]
-    for name, r in results.items():
+    for name, r in sorted(results.items()):  # by their names: the order of the course
         rows.append([name, r["seconds"], r["peak_memory_mb"] or "–", held(r["claims"])])
     lines = ["| " + " | ".join(map(str, row)) + " |" for row in rows]
-    failed = [f"- {name}: {r['error']}" for name, r in results.items() if r["error"]]
+    failed = [f"- {name}: {r['error']}" for name, r in sorted(results.items()) if r["error"]]
     return "\n".join([*lines, "", "Failed:", "", *failed] if failed else lines)
 
 
@@ -337,9 +392,13 @@ def main(arguments: list[str] | None = None) -> int:
     seed = os.environ.get("GENAI_SEED") or None
     parser.add_argument("--seed", type=int, default=seed, help="instead of each lesson's own")
     parser.add_argument("--record", action="store_true", help="keep outputs, results, pictures")
+    two = (os.cpu_count() or 1) > 1 and os.environ.get("GENAI_PROFILE", "quick") == "quick"
+    parser.add_argument("--jobs", type=int, default=1 + two, help="lessons at a time (2, or 1)")
     options = parser.parse_args(arguments)
     if options.record and options.seed is not None:
         parser.error("--record keeps the run with the lessons' own seeds: leave out the seed")
+    if options.jobs < 1:
+        parser.error("--jobs is a number of lessons at a time, 1 or more")
     try:
         chosen = [p for word in options.lesson for p in find(word)] or lessons()
         if not chosen:
@@ -349,9 +408,10 @@ def main(arguments: list[str] | None = None) -> int:
         return 2
 
     results, problems = {}, 0
-    for lesson in dict.fromkeys(chosen):
-        before, name = lesson.read_bytes(), name_of(lesson)
-        notebook, result = execute(lesson, options.seed)
+    chosen = list(dict.fromkeys(chosen))
+    began = time.perf_counter()
+    for lesson, before, notebook, result in execute_all(chosen, options.seed, options.jobs):
+        name = name_of(lesson)
         results[name] = result
         write(ROOT / "build" / "executed" / f"{name}.ipynb", nbformat.writes(notebook))
         write(ROOT / "build" / "results.json", as_json(results))
@@ -365,9 +425,8 @@ def main(arguments: list[str] | None = None) -> int:
                 line += f", not recorded: {refused}" if refused else ", recorded"
                 problems += bool(refused)
         progress(f"{label_of(lesson)}: {line}", end="\n")
-        if result["error"] == "interrupted":
-            break
     print("\n" + as_table(results))
+    print(f"\n{len(results)} in {(time.perf_counter() - began) / 60:.1f} minutes")
     if any(result["error"] == "interrupted" for result in results.values()):
         return 130
     return int(problems > 0 or not all(result["ok"] for result in results.values()))
