@@ -130,7 +130,7 @@ def export(target: Path, solutions: bool, execute: bool) -> tuple[int, list[str]
     """
     if solutions:
         from helpers.exercises.engine import code_of  # loads torch
-    count, failed = 0, []
+    count, places = 0, []
     for lesson in run.lessons():
         notebook = nbformat.read(lesson, as_version=4)
         for cell in notebook.cells:
@@ -145,17 +145,29 @@ def export(target: Path, solutions: bool, execute: bool) -> tuple[int, list[str]
                 cell.source = solved(cell.source, code_of)
         place = target / f"{run.name_of(lesson)}.ipynb"
         run.write(place, nbformat.writes(notebook))
-        if execute:
-            notebook, result = run.execute(place, seed=None)
-            if result["error"] == "interrupted":
-                raise KeyboardInterrupt
-            run.write(place, nbformat.writes(notebook))
-            done = f"failed: {result['error']}" if result["error"] else f"{result['seconds']} s"
-            run.progress(f"{run.label_of(place)}: {done}", end="\n")
-            failed += [run.label_of(place)] if result["error"] else []
+        places.append(place)
+    failed = run_in_place(places) if execute else []
     copy_the_rest(target)
     run.write(target / LIST, run.as_json(hashes(target)))
     return count, failed
+
+
+def run_in_place(places: list[Path]) -> list[str]:
+    """Run notebooks, keep what they show, and return those that failed, in the course's order.
+
+    Errors: KeyboardInterrupt when all that ran have ended.
+    """
+    errors = {}
+    for place, _, notebook, result in run.execute_all(places, None, run.at_a_time()):
+        run.write(place, nbformat.writes(notebook))
+        errors[place] = result["error"]
+        if result["error"] == "interrupted":
+            continue
+        done = f"failed: {result['error']}" if result["error"] else f"{result['seconds']} s"
+        run.progress(f"{run.label_of(place)}: {done}", end="\n")
+    if "interrupted" in errors.values():
+        raise KeyboardInterrupt
+    return [run.label_of(place) for place in places if errors[place]]
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -187,6 +187,11 @@ def execute(lesson: Path, seed: int | None) -> tuple[nbformat.NotebookNode, dict
     return notebook, result
 
 
+def at_a_time() -> int:
+    """How many lessons run side by side: 2, but 1 on one core and in the full profile."""
+    return 1 + ((os.cpu_count() or 1) > 1 and os.environ.get("GENAI_PROFILE") != "full")
+
+
 def execute_all(
     chosen: list[Path], seed: int | None, jobs: int
 ) -> Iterator[tuple[Path, bytes, nbformat.NotebookNode, dict]]:
@@ -392,8 +397,7 @@ def main(arguments: list[str] | None = None) -> int:
     seed = os.environ.get("GENAI_SEED") or None
     parser.add_argument("--seed", type=int, default=seed, help="instead of each lesson's own")
     parser.add_argument("--record", action="store_true", help="keep outputs, results, pictures")
-    two = (os.cpu_count() or 1) > 1 and os.environ.get("GENAI_PROFILE", "quick") == "quick"
-    parser.add_argument("--jobs", type=int, default=1 + two, help="lessons at a time (2, or 1)")
+    parser.add_argument("--jobs", type=int, default=at_a_time(), help="lessons at a time (1 or 2)")
     options = parser.parse_args(arguments)
     if options.record and options.seed is not None:
         parser.error("--record keeps the run with the lessons' own seeds: leave out the seed")
