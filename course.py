@@ -23,6 +23,8 @@ usage: python course.py COMMAND
   export --solutions [--execute] write them with every exercise solved to exports/solutions
   check                          say whether this machine is ready for a class
   prefetch                       download all that the full profile loads, some gigabytes
+  publish [OWNER/NAME] [--undo]  write the address of this repository on GitHub (default: git's
+                                 origin) into the badges and set-up cells, for Colab
   help                           print this text
 
 Whichever of these you use first installs the course into the folder .venv, which takes some
@@ -71,6 +73,7 @@ COMMANDS = {
     "check": lambda args: start(LESSONS, "tools.check", *args),
     "prefetch": lambda args: start(LESSONS, "tools.prefetch", *args),
     "export": lambda args: start(LESSONS, "tools.export", *args),
+    "publish": lambda args: start(LESSONS, "tools.publish", *args),
 }
 
 

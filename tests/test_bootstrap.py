@@ -6,6 +6,7 @@ those of the environment that runs the tests.
 
 import json
 import os
+import re
 import subprocess
 import sys
 import sysconfig
@@ -41,6 +42,14 @@ print("calls:", [call[:3] for call in calls])
 def first_cell(path: Path) -> str:
     cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
     return next("".join(c["source"]) for c in cells if c["cell_type"] == "code")
+
+
+def first_cell_with(address: str) -> str:
+    """The cell with this address in COURSE, whether the course is published or not."""
+    pattern, line = r'^COURSE = ".*?"(?=  #)', f"COURSE = {address!r}"
+    source, count = re.subn(pattern, lambda _: line, first_cell(NOTEBOOKS[0]), flags=re.MULTILINE)
+    assert count == 1
+    return source
 
 
 def run_cell(source: str, folder: Path, colab: bool = True) -> subprocess.CompletedProcess:
@@ -82,9 +91,7 @@ def test_every_notebook_begins_alike():
 
 
 def test_colab_clones_once_and_installs_nothing(course_url, tmp_path):
-    source = first_cell(NOTEBOOKS[0])
-    assert source.count('COURSE = ""') == 1
-    source = source.replace('COURSE = ""', f"COURSE = {course_url!r}")
+    source = first_cell_with(course_url)
     first = run_cell(source, tmp_path)
     assert first.returncode == 0, first.stderr
     assert "profile on" in first.stdout
@@ -97,7 +104,7 @@ def test_colab_clones_once_and_installs_nothing(course_url, tmp_path):
 
 def test_without_an_address_one_sentence_says_what_to_do(tmp_path):
     for colab in (True, False):
-        done = run_cell(first_cell(NOTEBOOKS[0]), tmp_path, colab)
+        done = run_cell(first_cell_with(""), tmp_path, colab)
         assert done.returncode == 1
         assert (
             done.stderr.strip()
@@ -111,6 +118,6 @@ def test_a_failed_clone_leaves_nothing(tmp_path):
     wrong = (tmp_path / "nothing here").as_uri()
     folder = tmp_path / "empty"
     folder.mkdir()
-    done = run_cell(first_cell(NOTEBOOKS[0]).replace('COURSE = ""', f"COURSE = {wrong!r}"), folder)
+    done = run_cell(first_cell_with(wrong), folder)
     assert done.returncode == 1 and "git" in done.stderr
     assert not list(folder.iterdir())

@@ -14,7 +14,7 @@ import pytest
 from nbformat.v4 import new_code_cell, new_markdown_cell, new_notebook
 
 from helpers.exercises import engine
-from tools import export, run
+from tools import export, publish, run
 
 HERE = run.ROOT  # the course, where a test pretends another one
 STUB = "    ...  # your code"
@@ -85,8 +85,13 @@ def has_exercise(cell):
 
 
 def test_student_view_has_no_outputs_and_is_else_the_same(views):
+    """But for the badges of a course that is not published: they lead to README.md."""
     stubs = 0
     for lesson, before, after in pairs(views, "student"):
+        if not publish.address():
+            title, _, badge, _, rest = before[0].source.split("\n", 4)
+            assert badge.startswith("[![Open in Colab](") and "README.md" in badge
+            before[0].source = f"{title}\n\n{rest}"
         for cell in before:
             if cell.cell_type == "code":
                 cell.update(outputs=[], execution_count=None)
@@ -169,10 +174,26 @@ def test_links_lead_to_what_was_exported(views, view):
         text = page.read_text(encoding="utf-8")
         for target in re.findall(r"\]\(([^)\s#]+)|src=\\?[\"'](.*?)\\?[\"']", text):
             place = unquote("".join(target))
-            if place.endswith((".ipynb", ".md", ".png")) and "://" not in place:
+            if place.endswith((".ipynb", ".md", ".png", ".svg")) and "://" not in place:
                 assert (page.parent / place).is_file(), f"{page.name}: {place}"
                 links += 1
     assert links >= 75
+
+
+def test_a_published_course_is_exported_with_its_badges(toy, tmp_path):
+    badge = "[![Open in Colab](../images/open_in_colab.svg)](https://colab.research.google.com/x)"
+    exports = toy(TOY)
+    lesson = tmp_path / "notebooks" / "day1_toy" / "01_toy.ipynb"
+    notebook = nbformat.read(lesson, 4)
+    notebook.cells[0].source = f"# Toy\n\n{badge}\n\nText."
+    nbformat.write(notebook, lesson)
+    for url, opening in (("", "# Toy\n\nText."), ("https://github.com/a/b", None)):
+        start = new_notebook(cells=[new_markdown_cell("# S"), new_code_cell(f'COURSE = "{url}"')])
+        nbformat.write(start, tmp_path / publish.START)
+        for view in ("student", "solutions"):
+            assert export.main([f"--{view}"]) == 0
+            exported = nbformat.read(exports / view / "day1_toy" / "01_toy.ipynb", 4)
+            assert exported.cells[0].source == (opening or notebook.cells[0].source)
 
 
 def test_a_cell_keeps_its_docstring_and_what_stands_around(toy):

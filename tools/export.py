@@ -9,6 +9,7 @@ import argparse
 import ast
 import hashlib
 import json
+import re
 import shutil
 import sys
 import tempfile
@@ -17,12 +18,13 @@ from pathlib import Path
 
 import nbformat
 
-from tools import run
+from tools import publish, run
 
 ROOT = run.ROOT
 EXPORTS = ROOT / "exports"  # ignored by git
 LIST = ".exported.json"  # in an exported folder: the hash of each file, as it was written
 UNSEEN = (".ipynb_checkpoints", ".DS_Store")  # left by programs that only looked
+BADGE = re.compile(r"^\[!\[Open in Colab\]\S*\n+", re.MULTILINE)
 
 
 # ---------------------------------------------------------------- exercises
@@ -130,9 +132,11 @@ def export(target: Path, solutions: bool, execute: bool) -> tuple[int, list[str]
     """
     if solutions:
         from helpers.exercises.engine import code_of  # loads torch
-    count, places = 0, []
+    count, places, address = 0, [], publish.address()
     for lesson in run.lessons():
         notebook = nbformat.read(lesson, as_version=4)
+        if not address:  # the badge leads to README.md, which is not exported
+            notebook.cells[0].source = BADGE.sub("", notebook.cells[0].source)
         for cell in notebook.cells:
             if cell.cell_type != "code":
                 continue
