@@ -14,6 +14,8 @@ import os
 import random
 import re
 import signal
+import subprocess
+import sys
 import textwrap
 import threading
 import time
@@ -30,12 +32,14 @@ from answers_day3 import ANSWERS as DAY3
 
 from helpers import exercises
 from helpers.exercises import engine
+from tools import run
 
 torch.set_num_threads(1)
 engine._load()
 
 ANSWERS = DAY1 | DAY2 | DAY3
 NAMES = sorted(engine._registry)
+ROOT = Path(__file__).resolve().parent.parent
 GENTLE = ("Change the cell and run it again.", "Stuck? hint(")
 
 
@@ -74,7 +78,7 @@ class Notebook:
 @pytest.fixture(autouse=True)
 def fresh(monkeypatch):
     """Every test meets the exercises for the first time, and may define its own."""
-    new = {"state": engine.UNSEEN, "tries": 0, "hints_given": 0}
+    new = {"state": engine.UNSEEN, "attempt": engine.UNSEEN, "tries": 0, "hints_given": 0}
     copies = {name: dataclasses.replace(e, **new) for name, e in engine._registry.items()}
     monkeypatch.setattr(engine, "_registry", copies)
 
@@ -1238,14 +1242,14 @@ def test_time_is_limited_for_each_call_and_not_for_all(notebook, monkeypatch):
 def test_any_order_of_runs(notebook):
     found = engine._registry["vae.kl"]
     bodies = {"○": "...", "✗": "return mu", "✓": f"return ({KL}).sum(1)"}
-    was_right = False
+    attempt = engine.UNSEEN
     for order in itertools.product(bodies, repeat=3):
         for sign in order:
             printed = notebook.kl(bodies[sign])
-            was_right = was_right or sign == "✓"
+            attempt = attempt if sign == "○" else sign  # a stub is no attempt, and undoes none
             assert printed.startswith(sign)
             assert (notebook.names["kl"] is found.reference) == (sign != "✓")
-            assert found.state == ("✓" if was_right else sign)
+            assert (found.state, found.attempt) == (sign, attempt)
 
 
 def test_progress(notebook, capsys):
@@ -1268,8 +1272,212 @@ def test_progress(notebook, capsys):
         "1 of 2 right in this session.",
     ]
     notebook.kl(f"return ({KL}).sum(1)")
-    notebook.kl("...")  # what was right once stays right
     assert progress()[1:] == ["✓ vae.kl: right, 3 tries", "2 of 2 right in this session."]
+    notebook.kl("...")  # a stub undoes nothing
+    assert progress()[1:] == [
+        "✓ vae.kl: solved earlier, the cell now holds the stub, 3 tries",
+        "2 of 2 right in this session.",
+    ]
+    notebook.kl("return mu")  # a wrong answer counts
+    assert progress()[1:] == ["✗ vae.kl: not yet right, 4 tries", "1 of 2 right in this session."]
+
+
+# ---------------------------------------------------------------- what stays of a session
+
+
+@pytest.fixture
+def kept(monkeypatch, tmp_path):
+    """A record of its own, and a way to restart the kernel as far as exercises matter."""
+    monkeypatch.setenv("GENAI_PROGRESS", str(tmp_path / "progress"))
+
+    class Kept:
+        folder = tmp_path / "progress"
+
+        def restart(self):
+            new = {"state": engine.UNSEEN, "attempt": engine.UNSEEN, "tries": 0}
+            copies = {name: dataclasses.replace(e, **new) for name, e in engine._registry.items()}
+            monkeypatch.setattr(engine, "_registry", copies)
+            monkeypatch.setattr(engine, "_unkept", False)
+
+        def progress(self, capsys, **options):
+            capsys.readouterr()
+            exercises.progress(**options)
+            return capsys.readouterr().out.splitlines()
+
+    return Kept()
+
+
+N = len(NAMES)
+RIGHT_KL = f"return ({KL}).sum(1)"
+
+
+def test_progress_survives_a_restart(notebook, kept, capsys):
+    notebook.kl(RIGHT_KL)
+    notebook.answer("vae.free_bits", "return kl_per_dimension")
+    notebook.answer("start.brightness", "...")
+    assert kept.progress(capsys)[-12:] == [
+        f"All sessions: 1 of {N} exercises solved, 1 tried and not right, {N - 2} not attempted.",
+        "Start  none of 1 attempted",
+        "Day 1",
+        "  1.01  none of 3 attempted",
+        *(f"  1.0{lesson}  none of 4 attempted" for lesson in (2, 3, 4, 5)),
+        "  1.06  1 of 4; solved: kl; not right: free_bits; not attempted: reparameterize, "
+        "log_likelihood_estimate",
+        "  1.07  none of 4 attempted",
+        *(f"Day {day}: none of {len(those)} attempted" for day, those in OF_DAY.items()),
+    ]
+    kept.restart()
+    lines = kept.progress(capsys)
+    assert lines[0] == "No exercise has been run in this session yet."
+    assert "  1.06  1 of 4; solved: kl*; not right: free_bits*;" in "\n".join(lines)
+    assert lines[-1] == "* in an earlier session, or in another notebook"
+
+
+OF_DAY = {
+    day: [name for name, e in engine._registry.items() if e.reference.__module__[-1] == day]
+    for day in "23"
+}
+
+
+def test_later_answers_count_and_stubs_do_not(notebook, kept, capsys):
+    notebook.kl(RIGHT_KL)
+    notebook.answer("vae.free_bits", "return kl_per_dimension")
+    kept.restart()
+    notebook.kl("...")
+    notebook.answer("vae.free_bits", "...")
+    lines = kept.progress(capsys)
+    assert lines[:3] == [
+        "✓ vae.kl: solved earlier, the cell now holds the stub",
+        "✗ vae.free_bits: not right earlier, the cell now holds the stub",
+        "0 of 2 right in this session.",
+    ]
+    assert f"1 of {N} exercises solved, 1 tried" in lines[4]
+    notebook.kl("return mu")
+    kept.restart()
+    assert f"0 of {N} exercises solved, 2 tried" in "\n".join(kept.progress(capsys))
+
+
+def test_progress_forgets_on_request(notebook, kept, capsys):
+    notebook.kl(RIGHT_KL)
+    assert kept.progress(capsys, reset=True) == [
+        "Forgotten: from here on no exercise counts as tried. The cells are as they were."
+    ]
+    assert kept.progress(capsys) == ["No exercise has been run in this session yet."]
+    kept.restart()
+    assert kept.progress(capsys) == ["No exercise has been run in this session yet."]
+    notebook.kl(RIGHT_KL)
+    assert f"1 of {N} exercises solved" in "\n".join(kept.progress(capsys))
+
+
+DAMAGE = ("", "{", "[]", "7", '{"state": 1}', '{"state": []}', '{"stat": "right"}', "\x00" * 9,
+          "[" * 100_000)  # fmt: skip
+
+
+@pytest.mark.parametrize("text", DAMAGE)
+def test_a_damaged_record_is_passed_over(notebook, kept, capsys, text):
+    notebook.kl(RIGHT_KL)
+    (kept.folder / "vae.free_bits.json").write_text(text)
+    (kept.folder / "vae.reparameterize.json").write_bytes(b"\xff\xfe\x00")
+    (kept.folder / "gan.loss.json").mkdir()
+    kept.restart()
+    assert f"1 of {N} exercises solved, 0 tried" in "\n".join(kept.progress(capsys))
+    notebook.answer("vae.free_bits", "return kl_per_dimension")  # and is written anew
+    kept.restart()
+    assert f"1 of {N} exercises solved, 1 tried" in "\n".join(kept.progress(capsys))
+
+
+def test_another_versions_exercises_are_passed_over(notebook, kept, capsys):
+    notebook.kl(RIGHT_KL)
+    (kept.folder / "vae.gone.json").write_text('{"state": "right"}')
+    (kept.folder / "vae.free_bits.json").write_text('{"state": "perfect"}')
+    kept.restart()
+    text = "\n".join(kept.progress(capsys))
+    assert f"1 of {N} exercises solved, 0 tried" in text and "gone" not in text
+    monkeyed = dataclasses.replace(engine._registry["vae.kl"], name="brand.new")
+    engine._registry["brand.new"] = monkeyed  # one that no lesson is known of
+    notebook.answer("brand.new", RIGHT_KL)
+    assert f"2 of {N + 1} exercises solved" in "\n".join(kept.progress(capsys))
+
+
+def test_a_record_that_cannot_be_written(notebook, kept, capsys):
+    kept.folder.write_text("a file where the folder should be")
+    printed = notebook.kl(RIGHT_KL)
+    assert is_right(printed) and len(printed.splitlines()) == 1
+    assert kept.progress(capsys) == [
+        "✓ vae.kl: right, 1 try",
+        "1 of 1 right in this session.",
+        "Answers are not kept for the next session: the record cannot be written.",
+    ]
+    kept.folder.unlink()
+    notebook.kl(RIGHT_KL)  # now it can
+    assert f"1 of {N} exercises solved" in "\n".join(kept.progress(capsys))
+
+
+def test_a_read_only_record_is_read(notebook, kept, capsys, monkeypatch):
+    notebook.kl(RIGHT_KL)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "read-only")
+
+    monkeypatch.setattr(engine.record.os, "replace", refuse)
+    monkeypatch.setattr(Path, "unlink", refuse)
+    kept.restart()
+    notebook.kl("return mu")
+    lines = kept.progress(capsys)
+    assert f"0 of {N} exercises solved, 1 tried" in "\n".join(lines)
+    assert lines[-1].startswith("Answers are not kept")
+    assert [path.name for path in kept.folder.iterdir()] == ["vae.kl.json"]  # no litter
+    assert kept.progress(capsys, reset=True)[0].startswith("The record of earlier sessions cannot")
+
+
+WRITER = """
+import sys
+from helpers.exercises import record
+for turn in range(60):
+    for name in sys.argv[2].split(","):
+        assert record.keep(name, "wrong" if turn < 59 else "right")
+        states = record.load()
+        assert states.get(name) in ("right", "wrong"), states
+"""
+
+
+def test_two_notebooks_at_once_lose_nothing(kept):
+    names = [NAMES[0:6], NAMES[5:11]]  # one of them in both
+    writers = [
+        subprocess.Popen([sys.executable, "-c", WRITER, "x", ",".join(those)], cwd=ROOT)
+        for those in names
+    ]
+    assert [writer.wait(timeout=60) for writer in writers] == [0, 0]
+    assert engine.record.load() == dict.fromkeys(NAMES[:11], "right")
+    assert len(list(kept.folder.iterdir())) == 11
+
+
+def test_the_record_holds_one_word_and_is_ignored_by_git(notebook, kept, monkeypatch):
+    notebook.kl(RIGHT_KL)
+    files = list(kept.folder.iterdir())
+    assert [file.read_text() for file in files] == ['{"state": "right"}']
+    monkeypatch.delenv("GENAI_PROGRESS")
+    assert engine.record.folder().relative_to(ROOT).as_posix() == "data/cache/progress"
+    assert "data/cache/" in (ROOT / ".gitignore").read_text().splitlines()
+
+
+def test_no_test_sees_a_students_record(notebook, tmp_path, monkeypatch, capsys):
+    assert os.environ["GENAI_PROGRESS"] == "off"  # of conftest.py, for kernels too
+    monkeypatch.setattr(engine.record.session, "CACHE", tmp_path)
+    notebook.kl(RIGHT_KL)
+    exercises.progress()
+    assert capsys.readouterr().out.endswith("1 of 1 right in this session.\n")
+    assert engine.record.forget() and not list(tmp_path.iterdir())
+
+
+def test_every_exercise_belongs_to_the_lesson_that_asks_it():
+    for lesson in run.lessons():
+        day = run.day_of(lesson)
+        label = f"{day}.{lesson.name[:2]}" if day else ""
+        asked = re.findall(r'@exercise\(\\"([\w.]+)\\"\)', lesson.read_text(encoding="utf-8"))
+        assert asked
+        for name in asked:
+            assert engine.record.LESSONS[name.split(".")[0]] == label, name
 
 
 @pytest.mark.parametrize("name", NAMES)

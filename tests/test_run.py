@@ -128,6 +128,14 @@ def test_uses_the_running_interpreter_and_passes_the_seed(course):
     assert results(root)["00_start"]["first_picture_s"] is None
 
 
+def test_neither_reads_nor_writes_a_students_record(course, monkeypatch):
+    monkeypatch.setenv("GENAI_PROGRESS", "a student's folder")
+    root = course(**{"00_start": ["import os\nprint(os.environ['GENAI_PROGRESS'])"]})
+    assert run.main(["0"]) == 0
+    cells = nbformat.read(root / "build" / "executed" / "00_start.ipynb", 4).cells
+    assert cells[1].outputs[0].text == "off\n"
+
+
 def test_says_so_when_a_kernel_dies(course):
     root = course(day1_a__01_dies=["import os\nos._exit(1)"])
     assert run.main([]) == 1

@@ -159,6 +159,7 @@ def execute(lesson: Path, seed: int | None) -> tuple[nbformat.NotebookNode, dict
         claims = Path(folder) / "claims.jsonl"
         path = os.pathsep.join(filter(None, [str(ROOT), os.environ.get("PYTHONPATH")]))
         environment = {**os.environ, "GENAI_CLAIMS": str(claims), "PYTHONPATH": path}
+        environment["GENAI_PROGRESS"] = "off"  # what is stored must not depend on who ran it
         if seed is not None:
             environment["GENAI_SEED"] = str(seed)
         place = {"cwd": str(lesson.parent), "env": environment, "stderr": subprocess.DEVNULL}

@@ -24,6 +24,8 @@ from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from helpers.exercises import record
+
 DAYS = ("day1", "day2", "day3")  # modules of helpers.exercises, loaded at first use
 TIME_LIMIT = 10.0  # seconds one call of a student's function may take
 TOLERANCE = 1e-4  # relative, of numbers; the absolute one is a tenth of it
@@ -38,7 +40,11 @@ class Refused(Exception):
 
 @dataclass
 class Exercise:
-    """One exercise; `define` makes it. `state`, `tries`, `hints_given` change as it is worked."""
+    """One exercise; `define` makes it. The fields from `state` on change as it is worked.
+
+    state      what the cell gave when it last ran; a stub is OPEN
+    attempt    what the last answer of this session was, RIGHT or WRONG; a stub changes nothing
+    """
 
     name: str
     reference: Callable
@@ -52,11 +58,13 @@ class Exercise:
     allowed_globals: frozenset[str]
     tolerance: float
     state: str = UNSEEN
+    attempt: str = UNSEEN
     tries: int = 0
     hints_given: int = field(default=0, repr=False)
 
 
 _registry: dict[str, Exercise] = {}
+_unkept = False  # True once an answer could not be written to the record
 
 
 def define(
@@ -144,15 +152,15 @@ def exercise(name: str) -> Callable[[Callable], Callable]:
         found.tries += 1
         problem = _first_problem(found, answer)
         if problem is None:
-            found.state = RIGHT
+            _note(found, RIGHT)
             print(f"{RIGHT} {name}: right. From here on the lesson runs on your code.")
             return answer
         if problem == "":
             found.tries -= 1
-            found.state = RIGHT if found.state == RIGHT else OPEN
+            found.state = OPEN
             print(f"{OPEN} {name}: not attempted. The reference stands in, so you can read on.")
         else:
-            found.state = RIGHT if found.state == RIGHT else WRONG
+            _note(found, WRONG)
             print(f"{WRONG} {name}: {problem}")
             print("  The reference stands in. Change the cell and run it again.")
         minutes = "1 minute" if found.minutes == 1 else f"{found.minutes} minutes"
@@ -182,18 +190,62 @@ def code_of(name: str) -> str:
     return textwrap.dedent(inspect.getsource(_registry[name].reference)).rstrip()
 
 
-def progress() -> None:
-    """Print the exercises that this session has met, with their state and the number of tries."""
+def progress(reset: bool = False) -> None:
+    """Print what became of the exercises: in this session, and in all sessions together.
+
+    reset: True forgets all that was kept; the cells of the notebooks stay as they are.
+    """
     _load()
+    if reset:
+        _forget()
+        return
     met = [e for e in _registry.values() if e.state != UNSEEN]
+    earlier = record.load()
     if not met:
         print("No exercise has been run in this session yet.")
-        return
-    words = {RIGHT: "right", WRONG: "not yet right", OPEN: "not attempted"}
     for e in met:
-        tries = f", {e.tries} {'try' if e.tries == 1 else 'tries'}" if e.tries else ""
-        print(f"{e.state} {e.name}: {words[e.state]}{tries}")
-    print(f"{sum(e.state == RIGHT for e in met)} of {len(met)} right in this session.")
+        print(_line(e, earlier.get(e.name)))
+    if met:
+        right = sum(e.attempt == RIGHT for e in met)
+        print(f"{right} of {len(met)} right in this session.")
+    here = {e.name: _KEPT[e.attempt] for e in met if e.attempt != UNSEEN}
+    if earlier:
+        print("", *record.summary(earlier | here, set(here), list(_registry)), sep="\n")
+    if _unkept:
+        print("Answers are not kept for the next session: the record cannot be written.")
+
+
+_KEPT = {RIGHT: record.RIGHT, WRONG: record.WRONG}
+
+
+def _line(e: Exercise, earlier: str | None) -> str:
+    """The state of an exercise in one line; `earlier` is what the record says, if anything."""
+    words = {RIGHT: "right", WRONG: "not yet right", OPEN: "not attempted"}
+    tries = f", {e.tries} {'try' if e.tries == 1 else 'tries'}" if e.tries else ""
+    last = _KEPT.get(e.attempt, earlier)
+    if e.state == OPEN and last == record.RIGHT:
+        return f"{RIGHT} {e.name}: solved earlier, the cell now holds the stub{tries}"
+    if e.state == OPEN and last == record.WRONG:
+        return f"{WRONG} {e.name}: not right earlier, the cell now holds the stub{tries}"
+    return f"{e.state} {e.name}: {words[e.state]}{tries}"
+
+
+def _note(found: Exercise, state: str) -> None:
+    """Remember the verdict on an answer, for this session and for later ones."""
+    global _unkept
+    found.state = found.attempt = state
+    _unkept = not record.keep(found.name, _KEPT[state])
+
+
+def _forget() -> None:
+    global _unkept
+    _unkept = False
+    for e in _registry.values():
+        e.state, e.attempt, e.tries, e.hints_given = UNSEEN, UNSEEN, 0, 0
+    if record.forget():
+        print("Forgotten: from here on no exercise counts as tried. The cells are as they were.")
+    else:
+        print("The record of earlier sessions cannot be deleted: remove its files by hand.")
 
 
 # ---------------------------------------------------------------- finding
