@@ -146,3 +146,42 @@ def test_every_fault_is_found(right, wrong, complaint):
     lessons = {name: read_lesson(text) for name, text in LESSONS.items()}
     found = list(faults(TOY.replace(right, wrong, 1), lessons))
     assert any(complaint in fault for fault in found) if complaint else found == []
+
+
+# ---------------------------------------------------------------- the questions to think about
+
+QUESTION = re.compile(r"^(?:<details><summary>)?(\d+)\. ", re.M)
+FOLDED = re.compile(r"\*\*Folded answers\*\*[^:]*, in short: (.*?)(?=\n\n|\n- |\Z)", re.S)
+PATHS = sorted((ROOT / "notebooks").glob("day*/[0-9][0-9]_*.ipynb"))
+
+
+def questions(text: str) -> list[int]:
+    """The numbers of a lesson's questions to think about."""
+    part = re.split("^## ", text.split("Questions to think about", 1)[1], flags=re.M)[0]
+    return [int(n) for n in QUESTION.findall(part.split("<summary>Answers")[0])]
+
+
+def answers(notes: str, label: str) -> list[int]:
+    """The numbers of the short answers that the instructor's notes give to a lesson's questions."""
+    part = re.split(rf"^## {label} ", notes, flags=re.M)[-1].split("\n## ")[0]
+    text = " ".join(FOLDED.search(part)[1].split())
+    return [int(n) for n in re.findall(r"(?:^|(?<=[.?!] ))(\d+) ", text)]
+
+
+@pytest.mark.parametrize("path", PATHS, ids=lambda path: f"{path.parent.name[3]}.{path.name[:2]}")
+def test_every_question_to_think_about_has_a_short_answer(path):
+    day = path.parent.name[3]
+    notes = (ROOT / f"docs/instructor/day{day}.md").read_text(encoding="utf-8")
+    asked = questions(markdown(path))
+    assert asked == list(range(1, len(asked) + 1)) and len(asked) >= 4
+    assert answers(notes, f"{day}.{path.name[:2]}") == asked
+
+
+def test_a_missing_short_answer_is_found():
+    open_ones = "## Questions to think about\n<details><summary>1. Why? 2 ways.</summary>\n\nNo.\n"
+    assert questions(open_ones + "## What to remember\n3. x") == [1]
+    folded = "## Questions to think about\n\n1. Why?\n2. Who?\n<details><summary>Answers\n\n1. He."
+    assert questions(folded) == [1, 2]
+    notes = "## 1.01 A\n- **Folded answers**, in short: 1 By\n  chance.{}\n\n## 1.02 B\n 2 No."
+    assert answers(notes.format(" 2 In 3 ways."), "1.01") == [1, 2]
+    assert answers(notes.format(""), "1.01") == [1]
