@@ -46,7 +46,7 @@ def first_cell(path: Path) -> str:
 
 def first_cell_with(address: str) -> str:
     """The cell with this address in COURSE, whether the course is published or not."""
-    pattern, line = r'^COURSE = ".*?"(?=  #)', f"COURSE = {address!r}"
+    pattern, line = r'^COURSE = ".*"$', f"COURSE = {address!r}"
     source, count = re.subn(pattern, lambda _: line, first_cell(NOTEBOOKS[0]), flags=re.MULTILINE)
     assert count == 1
     return source

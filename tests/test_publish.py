@@ -5,6 +5,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 import xml.etree.ElementTree as ET
 from itertools import chain
 
@@ -117,7 +118,7 @@ def test_badges_cells_and_readme_get_the_address_and_nothing_else_changes(course
     for path in run.lessons():
         badge, cell = opening(path)
         assert f"]({COLAB}{path.relative_to(course / 'notebooks').as_posix()})" in badge
-        assert 'COURSE = "https://github.com/ada/course-1.x"  # on Colab' in cell
+        assert 'COURSE = "https://github.com/ada/course-1.x"' in cell.splitlines()
         old, new = (whole[path].splitlines() for whole in (before, after))
         changed = [pair for pair in zip(old, new, strict=True) if pair[0] != pair[1]]
         assert [b"open_in_colab" in a or b"COURSE = " in a for a, _ in changed] == [True, True]
@@ -151,6 +152,17 @@ def test_bytes_that_editors_write_differently_stay(course):
     assert COLAB in opening(lesson)[0] and lesson.read_bytes() != before
     assert publish.main(["--undo"]) == 0
     assert lesson.read_bytes() == before
+
+
+@pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
+def test_the_longest_address_keeps_the_style(course, command):
+    """A line may be too long only where it ends with an address."""
+    assert publish.main([f"{'o' * 39}/{'n' * 100}"]) == 0
+    options = ["--no-cache", "--config", HERE / "pyproject.toml", course / publish.START]
+    done = subprocess.run(
+        [sys.executable, "-m", "ruff", *command, *options], capture_output=True, text=True
+    )
+    assert done.returncode == 0, done.stdout
 
 
 # ---------------------------------------------------------------- which address
