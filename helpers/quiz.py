@@ -1,4 +1,8 @@
-"""The quiz: forty questions in data/quiz.json, a form to answer them, and marks with advice."""
+"""Quizzes: questions in data/, a form to answer them, and marks with advice.
+
+The quiz of lesson 3.11 has forty questions (`load`, `mark`); before each day twelve others say
+which lessons not to miss (`before`, `advise`).
+"""
 
 import json
 from collections.abc import Mapping, Sequence
@@ -16,6 +20,18 @@ def load(day: int | None = None) -> list[dict[str, Any]]:
     """
     rows = json.loads((session.ROOT / "data" / "quiz.json").read_text(encoding="utf-8"))
     return [row for row in rows if day is None or row["lesson"].startswith(f"{day}.")]
+
+
+def before(day: int) -> list[dict[str, Any]]:
+    """The questions to be answered before a day, 1 to 3: what it builds on, and what it teaches.
+
+    Each has stem, options, answer and lesson as in `load`, section (of that lesson), and why: for
+    each wrong letter, what is wrong with it. Errors: ValueError for another day.
+    """
+    days = json.loads((session.ROOT / "data" / "quiz_before.json").read_text(encoding="utf-8"))
+    if str(day) not in days:
+        raise ValueError(f"day is 1, 2 or 3, not {day!r}")
+    return days[str(day)]
 
 
 def ask(questions: Sequence[Mapping[str, Any]]) -> dict[int, str]:
@@ -66,9 +82,7 @@ def mark(questions: Sequence[Mapping[str, Any]], answers: Mapping[int, str]) -> 
     answers: number of the question, from 1, -> A, B, C or D; what is missing counts as open.
     Errors: ValueError for a number without a question or another letter.
     """
-    for number, letter in answers.items():
-        if number not in range(1, len(questions) + 1) or letter not in tuple(LETTERS):
-            raise ValueError(f"no question {number!r} with an option {letter!r}")
+    _check(questions, answers)
     wrong = []
     for day in sorted({question["lesson"][0] for question in questions}):
         asked = [(n, q) for n, q in enumerate(questions, 1) if q["lesson"][0] == day]
@@ -80,3 +94,36 @@ def mark(questions: Sequence[Mapping[str, Any]], answers: Mapping[int, str]) -> 
         print(f"✗ {number}. It is {question['answer']}. {question['why']}")
     if lessons := sorted({question["lesson"] for _, question in wrong}):
         print("See again:", ", ".join(lessons))
+
+
+def advise(questions: Sequence[Mapping[str, Any]], answers: Mapping[int, str]) -> None:
+    """Print what was wrong with each wrong answer, and which lessons to read with care.
+
+    questions: of `before`; answers: as for `mark`. An open question counts as not known.
+    """
+    _check(questions, answers)
+    day = max(question["lesson"][0] for question in questions)
+    missed = {n: q for n, q in enumerate(questions, 1) if answers.get(n) != q["answer"]}
+    open_ones = sum(n not in answers for n in missed)
+    print(f"{len(questions) - len(missed)} of {len(questions)} right, {open_ones} open")
+    for number, question in missed.items():
+        if number in answers:
+            print(
+                f"✗ {number}. It is {question['answer']}. {question['why'][answers[number]]} "
+                f"See {question['lesson']}, section {question['section']}."
+            )
+    unknown = {question["lesson"] for question in missed.values()}
+    known = {question["lesson"] for question in questions} - unknown
+    for words, lessons in (
+        ("See again before the day:", [x for x in unknown if x[0] < day]),
+        ("Do not miss:", [x for x in unknown if x[0] == day]),
+        ("Quick reading will do:", [x for x in known if x[0] == day]),
+    ):
+        if lessons:
+            print(words, ", ".join(sorted(lessons)))
+
+
+def _check(questions: Sequence[Mapping[str, Any]], answers: Mapping[int, str]) -> None:
+    for number, letter in answers.items():
+        if number not in range(1, len(questions) + 1) or letter not in tuple(LETTERS):
+            raise ValueError(f"no question {number!r} with an option {letter!r}")

@@ -1,4 +1,4 @@
-"""The recap's tables follow the results, and its quiz is sound and marks rightly."""
+"""The recap's tables follow the results; its quiz and those before each day are sound."""
 
 import json
 import re
@@ -199,6 +199,83 @@ def test_the_form_takes_answers(monkeypatch):
     assert options.index == 1 and answers == {1: "B", 2: "D"}
     options.index = 0
     assert answers[1] == "A"
+
+
+# ---------------------------------------------------------------- the quizzes before each day
+
+BEFORE = {day: quiz.before(day) for day in (1, 2, 3)}
+EACH = [row for rows in BEFORE.values() for row in rows]
+
+
+def sections(lesson: str) -> set[int]:
+    """The numbers of a lesson's sections."""
+    (path,) = (ROOT / "notebooks").glob(f"day{lesson[0]}_*/{lesson[2:]}_*.ipynb")
+    text = path.read_text(encoding="utf-8")
+    return {int(number) for number in re.findall(r'"## (\d+)\. ', text)}
+
+
+@pytest.mark.parametrize("row", EACH, ids=lambda row: row["stem"][:40])
+def test_a_question_before_a_day_is_whole(row):
+    assert set(row) == {"stem", "options", "answer", "lesson", "section", "why"}
+    assert len(row["options"]) == len({text.lower() for text in row["options"]}) == 4
+    assert row["answer"] in tuple("ABCD")  # one letter: exactly one right option
+    assert sorted(row["why"]) == sorted(set("ABCD") - {row["answer"]})  # why each other is wrong
+    assert all(len(why) > 20 and why.endswith(".") for why in row["why"].values())
+    assert len(set(row["why"].values())) == 3
+    assert row["section"] in sections(row["lesson"]), "the lesson has no such section"
+
+
+@pytest.mark.parametrize("day", BEFORE)
+def test_each_day_has_a_quiz_of_its_own_lessons(day):
+    rows = BEFORE[day]
+    assert len(rows) == 12 and len({row["stem"] for row in EACH}) == 36
+    of_day = {row["lesson"] for row in rows if row["lesson"][0] == str(day)}
+    assert of_day == {lesson for lesson in LESSONS if lesson[0] == str(day)} - {"3.11"}
+    earlier = [row for row in rows if row["lesson"][0] != str(day)]
+    assert all(row["lesson"][0] < str(day) for row in earlier) and bool(earlier) == (day > 1)
+    letters = Counter(row["answer"] for row in rows)
+    assert set(letters.values()) == {3}
+    for pick in (max, min):  # neither the longest nor the shortest option gives it away
+        lengths = [[len(text) for text in row["options"]] for row in rows]
+        right = ["ABCD".index(row["answer"]) for row in rows]
+        alone = [
+            n[at] == pick(n) and n.count(n[at]) == 1 for n, at in zip(lengths, right, strict=True)
+        ]
+        assert sum(alone) <= 6
+
+
+def test_no_question_is_asked_twice():
+    known = {row["stem"].lower() for row in QUESTIONS}
+    right = {row["options"]["ABCD".index(row["answer"])].lower() for row in QUESTIONS}
+    for row in EACH:
+        assert row["stem"].lower() not in known
+        assert row["options"]["ABCD".index(row["answer"])].lower() not in right
+
+
+def test_advice_before_a_day(capsys):
+    rows = BEFORE[2]
+    right = {number: row["answer"] for number, row in enumerate(rows, 1)}
+    quiz.advise(rows, right)
+    printed = capsys.readouterr().out.splitlines()
+    assert printed[0] == "12 of 12 right, 0 open"
+    assert printed[1:] == [
+        "Quick reading will do: 2.01, 2.02, 2.03, 2.04, 2.05, 2.06, 2.07, 2.08, 2.09"
+    ]
+    letter = next(letter for letter in "ABCD" if letter != right[1])
+    answers = right | {1: letter}
+    del answers[7]
+    quiz.advise(rows, answers)
+    assert capsys.readouterr().out.splitlines() == [
+        "10 of 12 right, 1 open",
+        f"✗ 1. It is {right[1]}. {rows[0]['why'][letter]} See 1.01, section 5.",
+        "See again before the day: 1.01",
+        "Do not miss: 2.05",
+        "Quick reading will do: 2.01, 2.02, 2.03, 2.04, 2.06, 2.07, 2.08, 2.09",
+    ]
+    with pytest.raises(ValueError, match="no question 13"):
+        quiz.advise(rows, {13: "A"})
+    with pytest.raises(ValueError, match="day is 1, 2 or 3, not 4"):
+        quiz.before(4)
 
 
 def test_a_place_for_the_quiz():
