@@ -25,6 +25,7 @@ usage: python course.py COMMAND
   prefetch                       download all that the full profile loads, some gigabytes
   publish [OWNER/NAME] [--undo]  write the address of this repository on GitHub (default: git's
                                  origin) into the badges and set-up cells, for Colab
+  site                           build the website of the course in build/site
   help                           print this text
 
 Whichever of these you use first installs the course into the folder .venv, which takes some
@@ -74,6 +75,7 @@ COMMANDS = {
     "prefetch": lambda args: start(LESSONS, "tools.prefetch", *args),
     "export": lambda args: start(LESSONS, "tools.export", *args),
     "publish": lambda args: start(LESSONS, "tools.publish", *args),
+    "site": lambda args: start(DOCS, "tools.site", *args),
 }
 
 

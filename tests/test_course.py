@@ -23,7 +23,7 @@ from packaging.version import Version
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = REPOSITORY / "course.py"
 RUNNING = ".".join(map(str, sys.version_info[:2]))
-COMMANDS = ("lab", "test", "run", "check", "prefetch", "export", "publish")
+COMMANDS = ("lab", "test", "run", "check", "prefetch", "export", "publish", "site")
 NO_NETWORK = {**os.environ, "PIP_NO_INDEX": "1"}  # if a stand-in is missed, real pip gets nowhere
 
 COMMON = """
@@ -102,7 +102,13 @@ class Course:
         self.write("ensurepip/__main__.py", COMMON + ENSUREPIP)
         for name in ("pytest/__main__", "jupyterlab/__main__", "tools/run"):
             self.write(f"{name}.py", COMMON + PROGRAM)
-        for name in ("tools/check", "tools/prefetch", "tools/export", "tools/publish"):
+        for name in (
+            "tools/check",
+            "tools/prefetch",
+            "tools/export",
+            "tools/publish",
+            "tools/site",
+        ):
             self.write(f"{name}.py", COMMON + PROGRAM)
         self.settings = {
             "ensurepip": True,
@@ -224,6 +230,7 @@ def test_unknown_command_is_refused_with_code_2(course):
         ("run", "tools.run", "requirements.txt", [], []),
         ("export", "tools.export", "requirements.txt", [], []),
         ("publish", "tools.publish", "requirements.txt", [], []),
+        ("site", "tools.site", "requirements-docs.txt", [], []),
         ("check", "tools.check", "requirements.txt", [], []),
         ("prefetch", "tools.prefetch", "requirements.txt", [], []),
         ("lab", "jupyterlab.__main__", "requirements.txt", ["--ServerApp.root_dir={root}"],
@@ -279,6 +286,7 @@ def test_second_start_calls_no_pip(course):
         "lab",
         "run",
         "export",
+        "site",
         "check",
     ):  # the test requirements contain the others
         done = course.run(command)

@@ -32,7 +32,9 @@ DAYS = {
 INSTRUCTOR = ("README", "schedule", "day1", "day2", "day3")
 OTHERS = ("CONTRIBUTING.md", "LICENSE-text.md")  # pages to which the first page links
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+\.png)\)")
-PUBLISHED = re.compile(r"colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)/blob/(\S+?)/notebooks/")
+PUBLISHED = re.compile(
+    r"colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)/blob/(\S+?)/notebooks/"
+)
 # A badge of a course that is not published yet leads to the README, and nowhere on the site
 BADGE = re.compile(r"\[!\[Open in Colab\]\([^)\s]+\)\]\((?:(?:\.\./)*README\.md)?#on-colab\)")
 LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
