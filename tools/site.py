@@ -7,6 +7,7 @@ changed in memory: captions become alternative texts, and what needs a running k
 
 import importlib.util
 import json
+import os
 import re
 import shutil
 import sys
@@ -20,7 +21,7 @@ from tools import run
 ROOT = run.ROOT
 BUILD = ROOT / "build"  # ignored by git
 TITLE = "Building Blocks of Generative AI"
-LOOK = ROOT / "docs" / "site"  # style sheet and sign
+LOOK = ROOT / "docs" / "site"  # style sheet, sign, and how the search ranks
 MATHJAX = "sphinx-mathjax-offline"  # a package by this name, hyphens and all, carries MathJax
 MATHJAX_PARTS = ("tex-chtml.js", "output/chtml", "input/tex/extensions")
 
@@ -29,7 +30,13 @@ DAYS = {
     "2": "Day 2: GANs, LLMs and transformers",
     "3": "Day 3: applications and fine-tuning",
 }
-INSTRUCTOR = ("README", "schedule", "day1", "day2", "day3")
+INSTRUCTOR = {  # page -> its name at the side
+    "README": "How to use the notes",
+    "schedule": "Schedule",
+    "day1": "Notes for Day 1",
+    "day2": "Notes for Day 2",
+    "day3": "Notes for Day 3",
+}
 OTHERS = ("CONTRIBUTING.md", "LICENSE-text.md")  # pages to which the first page links
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+\.png)\)")
 PUBLISHED = re.compile(
@@ -38,6 +45,8 @@ PUBLISHED = re.compile(
 # A badge of a course that is not published yet leads to the README, and nowhere on the site
 BADGE = re.compile(r"\[!\[Open in Colab\]\([^)\s]+\)\]\((?:(?:\.\./)*README\.md)?#on-colab\)")
 LINK = re.compile(r"\]\(([^)\s#]+)(#[^)\s]*)?\)")
+# Addresses and papers in the lessons' text, which name them without a link
+NAMED = re.compile(r"(?<![\w`(<\[/\"'])(?:https?://[\w.~/%#?=&-]*[\w/]|arXiv:(\d{4}\.\d{4,5}))")
 SETUP = 'if find_spec("helpers") is None:'  # in the cell that finds the course
 BAR = re.compile(r": progress bar$|^Loading weights:|^Map:")  # what is stored of a progress bar
 
@@ -79,6 +88,8 @@ def settings() -> dict[str, Any]:
         "extensions": ["myst_nb"],
         "nb_execution_mode": "off",
         "nb_merge_streams": True,
+        "nb_code_prompt_show": "Show the code",
+        "nb_code_prompt_hide": "Hide the code",
         "nb_render_markdown_format": "myst",  # tables and formulas in outputs, too
         "myst_enable_extensions": ["dollarmath", "amsmath", "colon_fence"],
         "myst_heading_anchors": 3,
@@ -91,7 +102,9 @@ def settings() -> dict[str, Any]:
         "html_favicon": str(LOOK / "logo.svg"),
         "html_static_path": [str(LOOK / "style.css")],
         "html_css_files": ["style.css"],
+        "html_search_scorer": str(LOOK / "scorer.js"),
         "html_sourcelink_suffix": "",
+        "html_use_index": False,
         "mathjax_path": "mathjax/tex-chtml.js",
     }
 
@@ -118,7 +131,7 @@ def contents(caption: str, entries: list[str]) -> str:
 
 def front_page() -> str:
     """README, with a picture of every lesson before its list of folders, and all contents."""
-    gallery, tables = ["## The lessons", ""], [contents("First", ["notebooks/00_start_here"])]
+    gallery, tables = ["## The lessons", ""], [contents("Begin", ["notebooks/00_start_here"])]
     for day, name in DAYS.items():
         entries = []
         gallery += [f"### {name}", "", "::::{container} lessons"]
@@ -141,7 +154,7 @@ def front_page() -> str:
         gallery += ["::::", "", f"[Cheat sheet of Day {day}]({sheet}.md)", ""]
         tables.append(contents(name, entries))
     known = [f"docs/{path.stem}" for path in sorted((ROOT / "docs").glob("*.md"))]
-    notes = [f"docs/instructor/{name}" for name in INSTRUCTOR]
+    notes = [f"{name} <docs/instructor/{page}>" for page, name in INSTRUCTOR.items()]
     tables += [contents("Look up", known), contents("For instructors", notes)]
     tables.append(contents("About", ["CONTRIBUTING", "LICENSE-text"]))
     before, mark, after = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What is")
@@ -189,10 +202,18 @@ def link_to_front_page(folder: Path, text: str) -> str:
     return LINK.sub(changed, text)
 
 
+def linked(match: re.Match) -> str:
+    """A link in place of an address or of a paper's number."""
+    return f"[{match[0]}](https://arxiv.org/abs/{match[1]})" if match[1] else f"<{match[0]}>"
+
+
 def still(notebook: dict[str, Any]) -> dict[str, Any]:
     """A notebook for reading: no progress bars, and sliders named as what needs a kernel."""
     for cell in notebook["cells"]:
-        if SETUP in "".join(cell["source"]):
+        source = "".join(cell["source"])
+        if cell["cell_type"] == "markdown":
+            cell["source"] = NAMED.sub(linked, source)
+        elif SETUP in source:
             cell["metadata"].setdefault("tags", []).append("hide-input")
         kept = []
         for output in cell.get("outputs", ()):
@@ -262,7 +283,8 @@ def build(work: Path) -> str:
         app.connect("doctree-read", describe_figures)
         app.build()
     copy_mathjax(work / "site" / "_static" / "mathjax")
-    return warnings.getvalue()
+    text = warnings.getvalue().replace(f"{source}{os.sep}", "")
+    return re.sub(r"\x1b\[[\d;]*m", "", text)  # the colors of a terminal
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -270,8 +292,8 @@ def main(arguments: list[str] | None = None) -> int:
     if arguments := sys.argv[1:] if arguments is None else arguments:
         print(f"site takes no options, and was given {arguments[0]}.", file=sys.stderr)
         return 2
-    BUILD.mkdir(exist_ok=True)
     try:
+        BUILD.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="unfinished-", dir=BUILD) as work:
             warnings = build(Path(work))
             if (BUILD / "site").exists():
@@ -280,9 +302,12 @@ def main(arguments: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("Stopped: build/site is as it was.", file=sys.stderr)
         return 130
+    except OSError as error:
+        print(f"build/site could not be written ({error.strerror}).", file=sys.stderr)
+        return 1
     print("build/site: open build/site/index.html in a browser.")
     if warnings:
-        print(warnings, file=sys.stderr)
+        print(warnings, end="", file=sys.stderr)
     return int(bool(warnings))
 
 
