@@ -29,6 +29,7 @@ import tempfile
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from importlib.util import find_spec
+from itertools import pairwise
 from pathlib import Path
 
 import nbformat
@@ -52,6 +53,7 @@ CODE = 16  # lines of code, at most
 OUTPUT = 10  # printed lines, at most
 ROWS = 6  # claims on one slide
 PRINTED = ("output", "claims")
+DISPLAYED = ("formula", "list", "table", "drawing", "code")
 
 CORE = re.compile(r"\((day\d_\w+/\d\d_\w+\.ipynb)\) C")
 TAUGHT = re.compile(r"^\|(?:[^|]*\|){3} (\d\.\d\d) [^|]*\| ([^|]*) \| ([^|]*) \|$", re.M)
@@ -59,7 +61,9 @@ SECTION = re.compile(r"## (?:(?P<number>\d+)\. )?(?P<title>.*?)(?: \((?P<remark>
 GUESS = re.compile(r"\*\*(?P<label>(?:Your guess|Before you)\b[^:*?]*)(?::?\*\*:?\s*|: )")
 EXERCISE = re.compile(r"\*\*Exercise (?P<number>\d+)\*\* \((?P<remark>[^)]*)\)[.:]?\s*")
 DETAILS = re.compile(r"<details><summary>(.*?)</summary>(.*?)</details>", re.S)
-CLAIM = re.compile(r"✓ (?P<what>.+?): (?P<value>[^:]+?)(?: \((?:at least|at most|between)[^()]*\))?$")
+CLAIM = re.compile(
+    r"✓ (?P<what>.+?): (?P<value>[^:]+?)(?: \((?:at least|at most|between)[^()]*\))?$"
+)
 NOT_SHOWN = re.compile(r"○ |  About \d+ minutes|.*\bsteps in [\d.]+ s$")
 
 
@@ -175,9 +179,14 @@ class Section:
     slides: list[Slide] = field(default_factory=list)
 
 
-def text(source: str) -> Item:
-    """A paragraph: its first sentences, and the whole of it in the notes if it is longer."""
-    kept = lead(source)
+def text(source: str, announces: bool = False) -> Item:
+    """A paragraph: its first sentences, and the whole of it in the notes if it is longer.
+
+    If it announces a formula, list or other display, its last sentence must be there.
+    """
+    kept, *_, last = lead(source), *sentences(source)
+    if announces and not kept.endswith(last):
+        kept = last if len(f"{kept} {last}".split()) > WORDS + 12 else f"{kept} … {last}"
     note = source if len(kept) < len(source.strip()) else ""
     return Item("text", as_html(kept), height(kept) + 0.6, note)
 
@@ -223,12 +232,20 @@ def is_shown(cell, before) -> bool:
     return not re.search(r"\b(plt|axe?s?)\b\s*[.,=)]", cell.source)
 
 
+def announced(shown: Item, items: list[Item]) -> list[Item]:
+    """Code, unless it would stand alone on its slide: only a class may."""
+    follows = bool(items) and items[-1].kind == "text"
+    fits = follows and items[-1].lines + shown.lines <= LINES
+    return [shown] if fits or (follows and ">class<" in shown.body) else []
+
+
 def read_markdown(source: str, lesson: Path) -> Iterator[Item]:
     """The items of a cell of text, without its headings."""
     folded = [answer.strip() for _, answer in DETAILS.findall(source)]
     source = DETAILS.sub("", source)
     found, exercise = [], None
-    for kind, block in blocks(source):
+    parts = list(blocks(source))
+    for (kind, block), (after, _) in pairwise([*parts, ("", "")]):
         asked, task = GUESS.search(block), EXERCISE.match(block)
         if kind == "heading":
             found.append(Item("heading", inline(block.lstrip("# ")), 1.6))
@@ -254,7 +271,7 @@ def read_markdown(source: str, lesson: Path) -> Iterator[Item]:
                 Item("guess", as_html(question), height(question, 48), "", asked["label"].strip())
             )
         elif kind == "paragraph":
-            found.append(text(block))
+            found.append(text(block, after.startswith(("math", "bullet", "ordered", "table"))))
         elif kind == "table":
             found.append(Item("table", as_html(block), 1.25 * (block.count("\n"))))
         elif kind == "fence":
@@ -309,9 +326,7 @@ def read_outputs(cell) -> Iterator[Item]:
             for what, value in part
         )
         head = '<tr><th scope="col">Measured in the lesson</th><th scope="col">Value</th></tr>'
-        body = (
-            f'<table class="claims"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
-        )
+        body = f'<table class="claims"><thead>{head}</thead><tbody>{"".join(rows)}</tbody></table>'
         said = "Measured: " + "; ".join(f"{what}: {value}" for what, value in part) + "."
         yield Item("claims", body, 1.1 * (len(part) + 1) + 0.5, said=said)
 
@@ -330,7 +345,7 @@ def arrange(items: list[Item]) -> list[Slide]:
     carried: list[str] = []
 
     def end(kind: str) -> None:
-        answers = slides and slides[-1].kind == "guess"
+        answers = kind == "text" and slides and slides[-1].kind == "guess"
         if pending and (answers or not all(item.kind in PRINTED for item in pending)):
             slides.append(Slide(kind, list(pending), list(carried)))
             carried.clear()
@@ -347,10 +362,14 @@ def arrange(items: list[Item]) -> list[Slide]:
             "guess": total + item.lines > 7,
             "live": total + item.lines > 7,
         }.get(item.kind, total + item.lines > LINES)
-        if too_much:
-            last = pending.pop() if pending and pending[-1].kind == "heading" else None
-            end("text")
-            pending.extend([last] if last else [])
+        announced = ("heading", "text") if item.kind in DISPLAYED else ("heading",)
+        if too_much or item.kind == "heading":
+            moved = []  # what announces the next item goes with it
+            while len(pending) > len(moved) and pending[-1].kind in announced and not moved:
+                moved.insert(0, pending.pop())
+            only_printed = item.kind == "figure" and all(p.kind in PRINTED for p in pending)
+            end("figure" if only_printed else "text")
+            pending.extend(moved)
         pending.append(item)
         if item.kind in ("figure", "guess", "live", "exercise"):
             end(item.kind)
@@ -360,11 +379,10 @@ def arrange(items: list[Item]) -> list[Slide]:
     return slides
 
 
-def read_lesson(lesson: Path) -> tuple[str, list[Section]]:
-    """The opening cell's source and the sections of a lesson, with their items."""
-    cells = nbformat.read(lesson, as_version=4).cells
+def read_lesson(lesson: Path, cells: list) -> list[Section]:
+    """The sections of a lesson with their items; the first holds what precedes them."""
     sections = [Section("Material")]
-    for before, cell in zip(cells, cells[1:], strict=False):
+    for before, cell in pairwise(cells):
         if cell.cell_type == "markdown":
             for part in re.split(r"^(?=## )", cell.source, flags=re.M):
                 if part.startswith("## "):
@@ -385,12 +403,10 @@ def read_lesson(lesson: Path) -> tuple[str, list[Section]]:
                     item.body += stub.body
                     break
             items = [item for item in items if item.kind == "figure"]
-        elif is_shown(cell, before) and sections[-1].items[-1:] and (
-            sections[-1].items[-1].kind == "text"
-        ):
-            items.insert(0, code(cell.source))
+        elif is_shown(cell, before):
+            items = [*announced(code(cell.source), sections[-1].items), *items]
         sections[-1].items += items
-    return cells[0].source, sections
+    return sections
 
 
 # ---------------------------------------------------------------- the instructor's notes
@@ -528,7 +544,7 @@ def render(slide: Slide, kicker: str, footer: str, name: str = "") -> str:
     body, headed = [], slide.kind == "title"
     for item in slide.items:
         if item.kind == "heading":
-            body.append(f'<h{3 if headed else 2}>{item.body}</h{3 if headed else 2}>')
+            body.append(f"<h{3 if headed else 2}>{item.body}</h{3 if headed else 2}>")
             headed = True
         elif item.kind in ("guess", "exercise", "live"):
             label = "Live in JupyterLab" if item.kind == "live" else item.label
@@ -556,11 +572,11 @@ def opener(section: Section) -> Slide:
     remark = minutes(section) + ("" if section.in_class else " · spare: at home in the schedule")
     head = (
         f'<p class="number" aria-hidden="true">{section.number}</p>'
-        f"<h2>{inline(section.title)}</h2><p class=\"remark\">{html.escape(remark)}</p>"
+        f'<h2>{inline(section.title)}</h2><p class="remark">{html.escape(remark)}</p>'
     )
-    kinds = [item.kind for item in section.items[:2]] + [""]
-    alone = kinds[0] == "text" and kinds[1] != "code"  # a text that announces code stays with it
-    first = section.items[:1] if alone else []
+    first = section.items[:1] if section.items and section.items[0].kind == "text" else []
+    if [item.kind for item in section.items[1:2]] == ["code"]:  # goes with its announcement
+        first = first if sum(item.lines for item in section.items[:2]) > LINES else []
     del section.items[: len(first)]
     return Slide("opening", [Item("head", head), *first])
 
@@ -568,7 +584,8 @@ def opener(section: Section) -> Slide:
 def deck(lesson: Path) -> tuple[str, str, int]:
     """The title of a lesson, the HTML of its deck and the number of slides."""
     label = run.label_of(lesson).split()[0]
-    source, sections = read_lesson(lesson)
+    cells = nbformat.v4.reads(lesson.read_text(encoding="utf-8")).cells  # not checked again: quick
+    source, sections = cells[0].source, read_lesson(lesson, cells)
     title = re.match(r"# (.*)", source)[1]
     taught, home = schedule().get(label, ([], []))
     remarks = instructor_notes(label)
@@ -583,7 +600,6 @@ def deck(lesson: Path) -> tuple[str, str, int]:
         section.slides = [opener(section), *arrange(section.items)]
     share(remarks, numbered)
     footer = html.escape(f"{label}  {title}")
-    cells = nbformat.read(lesson, as_version=4).cells
     stacks = [[render(s, "", footer) for s in opening(source, lesson, numbered, remarks)]]
     material = list(arrange(sections[0].items))
     stacks[0] += [render(slide, "Material", footer) for slide in material]
@@ -591,7 +607,10 @@ def deck(lesson: Path) -> tuple[str, str, int]:
     def stack(section: Section) -> list[str]:
         kicker = f"<b>{section.number}</b> {inline(section.title)}"
         first, *rest = section.slides
-        return [render(first, "", footer, anchor(section)), *(render(s, kicker, footer) for s in rest)]
+        return [
+            render(first, "", footer, anchor(section)),
+            *(render(s, kicker, footer) for s in rest),
+        ]
 
     stacks += [stack(section) for section in numbered if section.in_class]
     stacks.append([render(s, "", footer) for s in closing(sections, remarks, cells)])
