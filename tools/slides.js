@@ -7,15 +7,17 @@ function fits(slide) {
   if (body.scrollHeight > body.clientHeight + 1 || body.scrollWidth > body.clientWidth + 1) {
     return false;
   }
-  const figure = body.querySelector("figure");
-  return !figure || figure.clientHeight >= (slide.className === "title" ? 300 : 330);
+  const picture = body.querySelector("img");
+  if (!picture) return true;
+  const wanted = (picture.clientWidth * picture.naturalHeight) / picture.naturalWidth;
+  return picture.clientHeight >= Math.min(300, wanted - 1);
 }
 
 function fitAll() {
   document.body.classList.add("fitting"); // lays all slides out at once, in their own size
   for (const slide of document.querySelectorAll(".slides > section > section")) {
     for (let size = 0.96; !fits(slide) && size > LOWEST; size -= 0.04) {
-      slide.querySelector(".body").style.fontSize = `${size}em`;
+      slide.style.setProperty("--scale", size.toFixed(2));
     }
   }
   document.body.classList.remove("fitting");

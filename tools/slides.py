@@ -137,6 +137,16 @@ def lead(source: str, words: int = WORDS) -> str:
     return kept
 
 
+def tail(source: str, words: int = WORDS) -> str:
+    """The last sentences of a paragraph, as many as fit; at least one."""
+    *rest, kept = sentences(source)
+    for sentence in reversed(rest):
+        if len(f"{sentence} {kept}".split()) > words:
+            break
+        kept = f"{sentence} {kept}"
+    return kept
+
+
 def height(source: str, width: int = 72) -> float:
     """About how many lines Markdown takes on a slide."""
     text = re.sub(r"\$[^$]*\$", "formula", source)
@@ -182,11 +192,9 @@ class Section:
 def text(source: str, announces: bool = False) -> Item:
     """A paragraph: its first sentences, and the whole of it in the notes if it is longer.
 
-    If it announces a formula, list or other display, its last sentence must be there.
+    If it announces a formula, list or table, its last sentences.
     """
-    kept, *_, last = lead(source), *sentences(source)
-    if announces and not kept.endswith(last):
-        kept = last if len(f"{kept} {last}".split()) > WORDS + 12 else f"{kept} … {last}"
+    kept = (tail if announces else lead)(source)
     note = source if len(kept) < len(source.strip()) else ""
     return Item("text", as_html(kept), height(kept) + 0.6, note)
 
@@ -229,7 +237,7 @@ def is_shown(cell, before) -> bool:
         return False
     if not nodes or not all(isinstance(n, ast.FunctionDef | ast.ClassDef) for n in nodes):
         return False
-    return not re.search(r"\b(plt|axe?s?)\b\s*[.,=)]", cell.source)
+    return not re.search(r"\b(plt|axe?s?)\b\s*[.,=)]|\.numpy\(\)", cell.source)  # drawing
 
 
 def announced(shown: Item, items: list[Item]) -> list[Item]:
@@ -246,12 +254,14 @@ def read_markdown(source: str, lesson: Path) -> Iterator[Item]:
     found, exercise = [], None
     parts = list(blocks(source))
     for (kind, block), (after, _) in pairwise([*parts, ("", "")]):
-        asked, task = GUESS.search(block), EXERCISE.match(block)
+        asked, task = GUESS.search(block), EXERCISE.search(block)
         if kind == "heading":
             found.append(Item("heading", inline(block.lstrip("# ")), 1.6))
         elif block.startswith("!["):
             found.append(linked_picture(block, lesson))
         elif task:
+            if before := block[: task.start()].strip():
+                found.append(text(before))
             said = block[task.end() :]
             kept = lead(said, 60)
             exercise = Item("exercise", as_html(kept), height(kept), said, task["remark"])
@@ -364,9 +374,10 @@ def arrange(items: list[Item]) -> list[Slide]:
         }.get(item.kind, total + item.lines > LINES)
         announced = ("heading", "text") if item.kind in DISPLAYED else ("heading",)
         if too_much or item.kind == "heading":
-            moved = []  # what announces the next item goes with it
-            while len(pending) > len(moved) and pending[-1].kind in announced and not moved:
+            moved = []  # what announces the next item goes with it, and so does its heading
+            while pending and pending[-1].kind in announced:
                 moved.insert(0, pending.pop())
+                announced = ("heading",)
             only_printed = item.kind == "figure" and all(p.kind in PRINTED for p in pending)
             end("figure" if only_printed else "text")
             pending.extend(moved)
@@ -476,9 +487,13 @@ def opening(source: str, lesson: Path, sections: list[Section], remarks: dict) -
         [
             Item("text", f'<p class="number">Day {day} · Lesson {number}</p>'),
             Item("title", f"<h1>{inline(title)}</h1>"),
-            linked_picture(image, lesson, caption),
+            linked_picture(image, lesson, lead(caption, 30)),
         ],
-        [remarks.get("Point", ""), *(part for part in after if part.startswith("**Before this"))],
+        [
+            remarks.get("Point", ""),
+            caption,
+            *(part for part in after if part.startswith("**Before this")),
+        ],
     )
     aims = next(part for part in after if "\n- " in part or part.startswith("- "))
     second = Slide(
@@ -575,7 +590,7 @@ def opener(section: Section) -> Slide:
         f'<h2>{inline(section.title)}</h2><p class="remark">{html.escape(remark)}</p>'
     )
     first = section.items[:1] if section.items and section.items[0].kind == "text" else []
-    if [item.kind for item in section.items[1:2]] == ["code"]:  # goes with its announcement
+    if section.items[1:2] and section.items[1].kind in DISPLAYED:  # goes with what it announces
         first = first if sum(item.lines for item in section.items[:2]) > LINES else []
     del section.items[: len(first)]
     return Slide("opening", [Item("head", head), *first])
