@@ -21,6 +21,7 @@ usage: python course.py COMMAND
   run  [lesson ...] [--record]   run lessons without a browser, two at a time; print a table
   export --student               write all notebooks without outputs to exports/student
   export --solutions [--execute] write them with every exercise solved to exports/solutions
+  slides                         make a deck of slides of each core lesson in build/slides
   check                          say whether this machine is ready for a class
   prefetch                       download all that the full profile loads, some gigabytes
   publish [OWNER/NAME] [--undo]  write the address of this repository on GitHub (default: git's
@@ -76,6 +77,7 @@ COMMANDS = {
     "export": lambda args: start(LESSONS, "tools.export", *args),
     "publish": lambda args: start(LESSONS, "tools.publish", *args),
     "site": lambda args: start(DOCS, "tools.site", *args),
+    "slides": lambda args: start(DOCS, "tools.slides", *args),
 }
 
 

@@ -24,6 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = REPOSITORY / "course.py"
 RUNNING = ".".join(map(str, sys.version_info[:2]))
 COMMANDS = ("lab", "test", "run", "check", "prefetch", "export", "publish", "site")
+COMMANDS = ("lab", "test", "run", "check", "prefetch", "export", "slides")
 NO_NETWORK = {**os.environ, "PIP_NO_INDEX": "1"}  # if a stand-in is missed, real pip gets nowhere
 
 COMMON = """
@@ -109,6 +110,7 @@ class Course:
             "tools/publish",
             "tools/site",
         ):
+        for name in ("tools/check", "tools/prefetch", "tools/export", "tools/slides"):
             self.write(f"{name}.py", COMMON + PROGRAM)
         self.settings = {
             "ensurepip": True,
@@ -231,6 +233,7 @@ def test_unknown_command_is_refused_with_code_2(course):
         ("export", "tools.export", "requirements.txt", [], []),
         ("publish", "tools.publish", "requirements.txt", [], []),
         ("site", "tools.site", "requirements-docs.txt", [], []),
+        ("slides", "tools.slides", "requirements-docs.txt", [], []),
         ("check", "tools.check", "requirements.txt", [], []),
         ("prefetch", "tools.prefetch", "requirements.txt", [], []),
         ("lab", "jupyterlab.__main__", "requirements.txt", ["--ServerApp.root_dir={root}"],
@@ -287,6 +290,7 @@ def test_second_start_calls_no_pip(course):
         "run",
         "export",
         "site",
+        "slides",
         "check",
     ):  # the test requirements contain the others
         done = course.run(command)

@@ -58,7 +58,9 @@ DISPLAYED = ("formula", "list", "table", "drawing", "code")
 CORE = re.compile(r"\((day\d_\w+/\d\d_\w+\.ipynb)\) C")
 TAUGHT = re.compile(r"^\|(?:[^|]*\|){3} (\d\.\d\d) [^|]*\| ([^|]*) \| ([^|]*) \|$", re.M)
 SECTION = re.compile(r"## (?:(?P<number>\d+)\. )?(?P<title>.*?)(?: \((?P<remark>[^()]*)\))?$")
-GUESS = re.compile(r"\*\*(?P<label>(?:Your guess|Before you)\b[^:*?]*)(?::?\*\*:?\s*|: )")
+GUESS = re.compile(
+    r"\*\*(?P<label>(?:Your guess|Before you)\b[^:*?]*)(?::?\*\*:?\s*|: )|\*\*(?=[^*]*\?\*\*)"
+)
 EXERCISE = re.compile(r"\*\*Exercise (?P<number>\d+)\*\* \((?P<remark>[^)]*)\)[.:]?\s*")
 DETAILS = re.compile(r"<details><summary>(.*?)</summary>(.*?)</details>", re.S)
 CLAIM = re.compile(
@@ -147,6 +149,11 @@ def tail(source: str, words: int = WORDS) -> str:
     return kept
 
 
+def capital(source: str) -> str:
+    """Markdown with its first letter in capitals, unless it begins with code or a formula."""
+    return re.sub(r"^([^\w`$]*)(\w)", lambda found: found[1] + found[2].upper(), source, count=1)
+
+
 def height(source: str, width: int = 72) -> float:
     """About how many lines Markdown takes on a slide."""
     text = re.sub(r"\$[^$]*\$", "formula", source)
@@ -194,6 +201,8 @@ def text(source: str, announces: bool = False) -> Item:
 
     If it announces a formula, list or table, its last sentences.
     """
+    if source.startswith("(") and source.endswith(")"):
+        return Item("aside", "", note=source)
     kept = (tail if announces else lead)(source)
     note = source if len(kept) < len(source.strip()) else ""
     return Item("text", as_html(kept), height(kept) + 0.6, note)
@@ -262,7 +271,7 @@ def read_markdown(source: str, lesson: Path) -> Iterator[Item]:
         elif task:
             if before := block[: task.start()].strip():
                 found.append(text(before))
-            said = block[task.end() :]
+            said = capital(block[task.end() :])
             kept = lead(said, 60)
             exercise = Item("exercise", as_html(kept), height(kept), said, task["remark"])
             exercise.label = f"Exercise {task['number']} · {task['remark']}"
@@ -273,13 +282,11 @@ def read_markdown(source: str, lesson: Path) -> Iterator[Item]:
             if before := block[: asked.start()].strip():
                 found.append(text(before))
             question = block[asked.end() :]
-            if not asked[0].rstrip().endswith(("*", ":")) or asked[0].endswith(": "):
-                stars = question.count("**")
-                question = f"**{question}" if stars % 2 else question
-            question = re.sub(r"^(\W*)(\w)", lambda m: m[1] + m[2].upper(), question, count=1)
-            found.append(
-                Item("guess", as_html(question), height(question, 48), "", asked["label"].strip())
-            )
+            if question.count("**") % 2:  # the mark that opened the bold type was cut off
+                question = f"**{question}"
+            label = (asked["label"] or "Question").strip()
+            body = as_html(capital(question))
+            found.append(Item("guess", body, height(question, 48), label=label))
         elif kind == "paragraph":
             found.append(text(block, after.startswith(("math", "bullet", "ordered", "table"))))
         elif kind == "table":
@@ -364,6 +371,9 @@ def arrange(items: list[Item]) -> list[Slide]:
         pending.clear()
 
     for item in items:
+        if item.kind == "aside":
+            carried.append(item.note)
+            continue
         total = sum(p.lines for p in pending)
         with_text = all(p.kind in ("text", "heading") for p in pending)
         too_much = {
@@ -644,9 +654,9 @@ PAGE = """<!doctype html>
 <link rel="stylesheet" href="_static/slides.css">
 </head>
 <body>
-<main class="reveal"><div class="slides">
+<main><div class="reveal"><div class="slides">
 {slides}
-</div></main>
+</div></div></main>
 <script src="_static/reveal.js"></script>
 <script src="_static/notes.js"></script>
 <script src="_static/slides.js"></script>
