@@ -17,7 +17,7 @@ import pytest
 from tools import run, slides
 
 LESSONS = {run.label_of(lesson).split()[0]: lesson for lesson in slides.core_lessons()}
-BY_DEFAULT = ("1.06", "3.06")  # many figures and formulas; long texts and printed lines
+BY_DEFAULT = ("2.06", "3.06")  # figures and formulas; long texts and printed lines
 
 
 @pytest.fixture(scope="module")
@@ -207,6 +207,7 @@ def test_a_slide_holds_one_idea():
     assert kinds([text, item("heading"), text]) == [["text"], ["heading", "text"]]
     assert kinds([item("text", 6), text, item("formula", 4)]) == [["text"], ["text", "formula"]]
     assert kinds([guess, item("claims"), text]) == [["guess"], ["claims", "text"]]
+    assert kinds([item("text", 5), text, item("guess", 3)]) == [["text"], ["text", "guess"]]
     alone = slides.arrange([figure, item("claims"), figure])
     assert [slide.kind for slide in alone] == ["figure", "figure"]
     assert alone[1].notes == ["printed"]
@@ -309,13 +310,13 @@ FAULTS = {
 
 def test_the_walk_finds_each_fault(show):
     page = show("2.07")
-    assert page.evaluate(WALK)["faults"] == []
+    assert page.evaluate(WALK, 1)["faults"] == []
     keep = "const s = document.querySelector('section.title');"
     page.evaluate(f"{keep} window.before = s.innerHTML")
     for words_, change in FAULTS.items():
         page.evaluate(f"{keep} {change}")
         page.wait_for_timeout(100)
-        assert any(words_ in fault for fault in page.evaluate(WALK)["faults"]), words_
+        assert any(words_ in fault for fault in page.evaluate(WALK, 1)["faults"]), words_
         page.evaluate(f"{keep} s.innerHTML = window.before; s.style.removeProperty('--scale')")
 
 

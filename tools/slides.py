@@ -54,6 +54,7 @@ OUTPUT = 10  # printed lines, at most
 ROWS = 6  # claims on one slide
 PRINTED = ("output", "claims")
 DISPLAYED = ("formula", "list", "table", "drawing", "code")
+ANNOUNCED = (*DISPLAYED, "guess")  # the paragraph before it stays with it
 
 CORE = re.compile(r"\((day\d_\w+/\d\d_\w+\.ipynb)\) C")
 TAUGHT = re.compile(r"^\|(?:[^|]*\|){3} (\d\.\d\d) [^|]*\| ([^|]*) \| ([^|]*) \|$", re.M)
@@ -86,8 +87,8 @@ def _markdown() -> MarkdownIt:
 
     block = formula(r'<div class="formula">\[', r"\]</div>", ' data-display="true"')
     for kind in ("math_block", "math_inline_double"):
-        md.renderer.rules[kind] = block.__get__(md.renderer)
-    md.renderer.rules["math_inline"] = formula(r"\(", r"\)", "").__get__(md.renderer)
+        md.add_render_rule(kind, block)
+    md.add_render_rule("math_inline", formula(r"\(", r"\)", ""))
     return md
 
 
@@ -280,13 +281,15 @@ def read_markdown(source: str, lesson: Path) -> Iterator[Item]:
             exercise.note += f"\n\n{block}"
         elif asked and kind == "paragraph":
             if before := block[: asked.start()].strip():
-                found.append(text(before))
+                found.append(text(before, announces=True))
             question = block[asked.end() :]
             if question.count("**") % 2:  # the mark that opened the bold type was cut off
                 question = f"**{question}"
             label = (asked["label"] or "Question").strip()
-            body = as_html(capital(question))
-            found.append(Item("guess", body, height(question, 48), label=label))
+            question = capital(question)
+            kept = lead(question, 48)
+            note = question if len(kept) < len(question.strip()) else ""
+            found.append(Item("guess", as_html(kept), height(kept, 48), note, label))
         elif kind == "paragraph":
             found.append(text(block, after.startswith(("math", "bullet", "ordered", "table"))))
         elif kind == "table":
@@ -382,7 +385,7 @@ def arrange(items: list[Item]) -> list[Slide]:
             "guess": total + item.lines > 7,
             "live": total + item.lines > 7,
         }.get(item.kind, total + item.lines > LINES)
-        announced = ("heading", "text") if item.kind in DISPLAYED else ("heading",)
+        announced = ("heading", "text") if item.kind in ANNOUNCED else ("heading",)
         if too_much or item.kind == "heading":
             moved = []  # what announces the next item goes with it, and so does its heading
             while pending and pending[-1].kind in announced:
