@@ -12,7 +12,7 @@ where:
     figure               a slide, its caption below and as alternative text
     sliders              a reminder to show them in JupyterLab
     exercise             its task and its stub
-    code                 hidden, unless a short function follows a paragraph (`is_shown`)
+    code                 hidden, unless a paragraph announces it and it is short (`is_shown`)
     printed lines        claims become a table, other short output is shown
 
 The folder build/slides needs no server and no network.
@@ -50,6 +50,7 @@ WORDS = 36  # of a paragraph on a slide: whole sentences, at least one
 LINES = 10.0  # of text on a slide, before the next begins
 ABOVE_A_FIGURE = 3.8  # lines of text that may stand on the slide of the figure that they announce
 CODE = 16  # lines of code, at most
+FEW = 7  # lines of code that define nothing, at most
 OUTPUT = 10  # printed lines, at most
 ROWS = 6  # claims on one slide
 PRINTED = ("output", "claims")
@@ -67,6 +68,7 @@ DETAILS = re.compile(r"<details><summary>(.*?)</summary>(.*?)</details>", re.S)
 CLAIM = re.compile(
     r"✓ (?P<what>.+?): (?P<value>[^:]+?)(?: \((?:at least|at most|between)[^()]*\))?$"
 )
+DISTRACTS = re.compile(r"\b(?:plt|axe?s?)\b\s*[.,=)]|\.numpy\(\)|expect\(|show\(|set_seed|assert_")
 NOT_SHOWN = re.compile(r"○ |  About \d+ minutes|.*\bsteps in [\d.]+ s$")
 
 
@@ -235,7 +237,10 @@ def code(source: str) -> Item:
 
 
 def is_shown(cell, before) -> bool:
-    """Whether a cell's code is the point: a short function or class that a paragraph announces."""
+    """Whether a cell's code is the point: a short function or class that a paragraph announces.
+
+    Or a few lines of any kind, if the paragraph ends with a colon.
+    """
     if "hide-input" in cell.metadata.get("tags", []) or before.cell_type != "markdown":
         return False
     lines = [line for line in cell.source.splitlines() if line.strip()]
@@ -245,9 +250,9 @@ def is_shown(cell, before) -> bool:
         nodes = ast.parse(cell.source).body
     except SyntaxError:  # a magic
         return False
-    if not nodes or not all(isinstance(n, ast.FunctionDef | ast.ClassDef) for n in nodes):
-        return False
-    return not re.search(r"\b(plt|axe?s?)\b\s*[.,=)]|\.numpy\(\)", cell.source)  # drawing
+    defines = all(isinstance(node, ast.FunctionDef | ast.ClassDef) for node in nodes)
+    few = len(lines) <= FEW and before.source.rstrip().endswith(":")
+    return bool(nodes) and (defines or few) and not DISTRACTS.search(cell.source)
 
 
 def announced(shown: Item, items: list[Item]) -> list[Item]:
@@ -517,7 +522,7 @@ def opening(source: str, lesson: Path, sections: list[Section], remarks: dict) -
     rows = "".join(
         f'<li class="{"" if section.in_class else "home"}"><a href="#/{anchor(section)}">'
         f"<b>{section.number}</b> {inline(section.title)}</a>"
-        f"<span>{'' if section.in_class else 'spare · '}{html.escape(minutes(section))}</span></li>"
+        f"<span>{' · '.join(filter(None, ['' if section.in_class else 'spare', minutes(section)]))}</span></li>"
         for section in sorted((s for s in sections if s.number), key=lambda s: s.number)
         if section.slides
     )
@@ -597,7 +602,8 @@ def render(slide: Slide, kicker: str, footer: str, name: str = "") -> str:
 
 def opener(section: Section) -> Slide:
     """The slide on which a section begins, with its first paragraph if it begins with one."""
-    remark = minutes(section) + ("" if section.in_class else " · spare: at home in the schedule")
+    where = "" if section.in_class else "spare: at home in the schedule"
+    remark = " · ".join(filter(None, [minutes(section), where]))
     head = (
         f'<p class="number" aria-hidden="true">{section.number}</p>'
         f'<h2>{inline(section.title)}</h2><p class="remark">{html.escape(remark)}</p>'
