@@ -21,11 +21,11 @@ usage: python course.py COMMAND
   run  [lesson ...] [--record]   run lessons without a browser, two at a time; print a table
   export --student               write all notebooks without outputs to exports/student
   export --solutions [--execute] write them with every exercise solved to exports/solutions
-  slides                         make a deck of slides of each core lesson in build/slides
   check                          say whether this machine is ready for a class
   prefetch                       download all that the full profile loads, some gigabytes
   publish [OWNER/NAME] [--undo]  write the address of this repository on GitHub (default: git's
                                  origin) into the badges and set-up cells, for Colab
+  slides                         make a deck of slides of each core lesson in build/slides
   site                           build the website of the course in build/site
   help                           print this text
 

@@ -23,8 +23,8 @@ from packaging.version import Version
 REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = REPOSITORY / "course.py"
 RUNNING = ".".join(map(str, sys.version_info[:2]))
-COMMANDS = ("lab", "test", "run", "check", "prefetch", "export", "publish", "site")
-COMMANDS = ("lab", "test", "run", "check", "prefetch", "export", "slides")
+TOOLS = ("run", "check", "prefetch", "export", "publish", "slides", "site")  # modules of tools
+COMMANDS = ("lab", "test", *TOOLS)
 NO_NETWORK = {**os.environ, "PIP_NO_INDEX": "1"}  # if a stand-in is missed, real pip gets nowhere
 
 COMMON = """
@@ -101,16 +101,8 @@ class Course:
         self.write("sitecustomize.py", SITECUSTOMIZE)
         self.write("pip/__main__.py", COMMON + PIP)
         self.write("ensurepip/__main__.py", COMMON + ENSUREPIP)
-        for name in ("pytest/__main__", "jupyterlab/__main__", "tools/run"):
-            self.write(f"{name}.py", COMMON + PROGRAM)
-        for name in (
-            "tools/check",
-            "tools/prefetch",
-            "tools/export",
-            "tools/publish",
-            "tools/site",
-        ):
-        for name in ("tools/check", "tools/prefetch", "tools/export", "tools/slides"):
+        programs = ("pytest/__main__", "jupyterlab/__main__", *(f"tools/{name}" for name in TOOLS))
+        for name in programs:
             self.write(f"{name}.py", COMMON + PROGRAM)
         self.settings = {
             "ensurepip": True,
