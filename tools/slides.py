@@ -522,7 +522,7 @@ def opening(source: str, lesson: Path, sections: list[Section], remarks: dict) -
     rows = "".join(
         f'<li class="{"" if section.in_class else "home"}"><a href="#/{anchor(section)}">'
         f"<b>{section.number}</b> {inline(section.title)}</a>"
-        f"<span>{' · '.join(filter(None, ['' if section.in_class else 'spare', minutes(section)]))}</span></li>"
+        f"<span>{joined('' if section.in_class else 'spare', minutes(section))}</span></li>"
         for section in sorted((s for s in sections if s.number), key=lambda s: s.number)
         if section.slides
     )
@@ -537,6 +537,11 @@ def opening(source: str, lesson: Path, sections: list[Section], remarks: dict) -
 def anchor(section: Section) -> str:
     """The name of a section in the address of its first slide."""
     return f"section-{section.number}"
+
+
+def joined(*remarks: str) -> str:
+    """The remarks that are not empty, with dots between them."""
+    return " · ".join(filter(None, remarks))
 
 
 def minutes(section: Section) -> str:
@@ -603,7 +608,7 @@ def render(slide: Slide, kicker: str, footer: str, name: str = "") -> str:
 def opener(section: Section) -> Slide:
     """The slide on which a section begins, with its first paragraph if it begins with one."""
     where = "" if section.in_class else "spare: at home in the schedule"
-    remark = " · ".join(filter(None, [minutes(section), where]))
+    remark = joined(minutes(section), where)
     head = (
         f'<p class="number" aria-hidden="true">{section.number}</p>'
         f'<h2>{inline(section.title)}</h2><p class="remark">{html.escape(remark)}</p>'
