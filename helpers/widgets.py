@@ -4,6 +4,7 @@ A widget lives only while its kernel does. So each is displayed together with a 
 text: that line is what a stored notebook, a printed page or a test sees.
 """
 
+import html
 import io
 import math
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -92,7 +93,7 @@ def sliders(
             readout_format=".1f", style=style,
         )  # fmt: skip
     picture = ipywidgets.Image(format="png", height=height, layout={"object_fit": "contain"})
-    message = ipywidgets.Label()
+    message = ipywidgets.HTML()  # a Label would cut off what is longer than the page is wide
 
     def redraw(_=None) -> None:
         picture.value = _png(draw(**{name: bar.value for name, bar in bars.items()}), height)
@@ -102,7 +103,7 @@ def sliders(
             redraw()
             message.value = ""
         except ValueError as error:
-            message.value = str(error)
+            message.value = html.escape(str(error), quote=False)
 
     def reset(_) -> None:
         for name, bar in bars.items():
@@ -114,7 +115,8 @@ def sliders(
     button.on_click(reset)
     redraw()
     panel = ipywidgets.HBox([ipywidgets.VBox([*bars.values(), button]), picture])
-    _display(ipywidgets.VBox([ipywidgets.Label(caption), panel, message]), caption)
+    above = ipywidgets.HTML(html.escape(caption, quote=False))
+    _display(ipywidgets.VBox([above, panel, message]), caption)
 
 
 def animation(frames: "Sequence[np.ndarray]", *, caption: str, milliseconds: int = 120) -> None:

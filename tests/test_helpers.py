@@ -1748,8 +1748,8 @@ def test_moving_a_slider_changes_the_picture(shown):
     widgets.sliders(draw, {"x": (0, 1, 0.25), "y": (-1, 3, 0)}, caption="Move both.", height=10)
     [(box, text)] = views(shown)
     assert text == "Move both."
-    label, panel, message = box.children
-    assert label.value == "Move both." and message.value == ""
+    above, panel, message = box.children
+    assert above.value == "Move both." and message.value == ""
     (first, second, button), picture = panel.children[0].children, panel.children[1]
     assert (first.description, first.min, first.max, first.value) == ("x", 0, 1, 0.25)
     assert (second.description, second.min, second.max, second.value) == ("y", -1, 3, 0)
@@ -1812,8 +1812,11 @@ def test_a_field_to_type_in_and_a_picture_in_color(shown):
     (field, slider, button), picture = panel.children[0].children, panel.children[1]
     assert (field.description, field.value, field.continuous_update) == ("color", "red", False)
     assert pixels(picture).shape == (3, 6, 3) and (pixels(picture) == [255, 0, 0]).all()
+    field.value = "<b>"
+    assert message.value == "'&lt;b&gt;' is no color"
     field.value = "green"
     assert message.value == "'green' is no color"
+    assert type(message).__name__ == type(box.children[0]).__name__ == "HTML"  # long lines wrap
     assert (pixels(picture) == [255, 0, 0]).all()  # the last picture stays
     field.value = "blue"
     assert message.value == "" and (pixels(picture) == [0, 0, 255]).all()
