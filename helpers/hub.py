@@ -10,6 +10,8 @@ import hashlib
 import json
 import re
 import shutil
+import sys
+import tempfile
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
@@ -20,6 +22,15 @@ KINDS = ("model", "dataset")
 LARGEST = 512 * 2**20  # bytes in one upload
 NAME = r"[A-Za-z0-9][A-Za-z0-9._-]{0,95}"
 REPOSITORY = rf"(?P<repo>{NAME}/{NAME})"
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, *request: object) -> None:
+        """Say nothing of a client that went away."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(*request)
 
 
 class Hub:
@@ -33,8 +44,7 @@ class Hub:
         class Handler(_Handler):
             keeper = hub
 
-        self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-        self.server.daemon_threads = True
+        self.server = _Server(("127.0.0.1", 0), Handler)
         self.url = f"http://127.0.0.1:{self.server.server_address[1]}"
         threading.Thread(target=self.server.serve_forever, daemon=True).start()
 
@@ -138,6 +148,11 @@ class _Handler(BaseHTTPRequestHandler):
             self.send({"error": text}, status, {"X-Error-Code": code, "X-Error-Message": text})
         except (ValueError, KeyError, TypeError, AttributeError) as error:
             self.send({"error": f"this request cannot be read ({type(error).__name__})"}, 400)
+        except ConnectionError:
+            raise  # the client went away
+        except OSError as error:
+            text = f"the hub's folder cannot be used ({error.strerror})"
+            self.send({"error": text}, 507, {"X-Error-Message": text})
 
     do_GET = do_HEAD = do_POST = do_DELETE = answer
 
@@ -278,7 +293,8 @@ class _Handler(BaseHTTPRequestHandler):
         self.send({"files": answers})
 
     def commit(self, kind: str, repo: str, rev: str) -> None:
-        """All of a commit or nothing: every line is read before the first file is written."""
+        """All of a commit or nothing: every line is read, and every file written beside the
+        repository, before the first takes its place."""
         place = self.repository(kind, repo, rev)
         writes: dict[Path, bytes] = {}
         deletes: list[Path] = []
@@ -292,14 +308,17 @@ class _Handler(BaseHTTPRequestHandler):
                 deletes.append(self.inside(place, value["path"]))
             elif key != "header":
                 raise _Refused(400, "BadRequest", f"this hub does not know the operation {key}")
-        for target in deletes:
-            if target.is_dir():
-                shutil.rmtree(target)
-            else:
-                target.unlink(missing_ok=True)
-        for target, content in writes.items():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            target.write_bytes(content)
+        with tempfile.TemporaryDirectory(prefix="unfinished-", dir=self.keeper.folder) as work:
+            for number, content in enumerate(writes.values()):
+                Path(work, str(number)).write_bytes(content)
+            for target in deletes:
+                if target.is_dir():
+                    shutil.rmtree(target)
+                else:
+                    target.unlink(missing_ok=True)
+            for number, target in enumerate(writes):
+                target.parent.mkdir(parents=True, exist_ok=True)
+                Path(work, str(number)).replace(target)
         sha = _revision(place)
         prefix = "datasets/" if kind == "datasets" else ""
         url = f"{self.keeper.url}/{prefix}{repo}/commit/{sha}"

@@ -15,7 +15,7 @@ import torch.nn.functional as F
 
 from helpers import session
 from helpers.data import shapes
-from helpers.weights import MINILM, MINILM_PACKAGE, MINILM_SHA256, WEIGHTS, packaged, sha256
+from helpers.weights import MINILM, MINILM_PACKAGE, MINILM_SHA256, WEIGHTS, listed, packaged, sha256
 
 
 class Reading(NamedTuple):
@@ -163,13 +163,27 @@ def folder(role: str) -> Path:
     """The folder in data/models of the model that plays `role`, with its weights and its card.
 
     For a language model it is what `from_pretrained` of transformers takes, for the tokenizer, too.
-    Errors: ValueError for an unknown role; FileNotFoundError where the weights are missing.
+    Errors: ValueError for an unknown role, or a file whose hash is not that of the list in
+    data/models; FileNotFoundError where a file is missing.
     """
     if not isinstance(role, str) or role not in ROLES:
         raise ValueError(f"no model for the role {role!r}: use {' or '.join(map(repr, ROLES))}")
     place = session.ROOT / "data" / "models" / ROLES[role][0]
     if not (place / WEIGHTS).is_file():
         raise FileNotFoundError(f"{_named(role)} is missing; {_cure(role)}")
+    try:
+        hashes = listed(place.parent)
+    except (OSError, ValueError):  # `course.py check` says so; what the files hold is still read
+        hashes = {}
+    for name, value in hashes.items():
+        if name.startswith(f"{place.name}/"):
+            if not (place.parent / name).is_file():
+                raise FileNotFoundError(f"data/models/{name} is missing; {_cure(role)}")
+            if sha256(place.parent / name) != value:
+                raise ValueError(
+                    f"data/models/{name} is damaged or of another version (by its hash); "
+                    f"{_cure(role)}"
+                )
     return place
 
 

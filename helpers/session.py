@@ -5,6 +5,7 @@ import platform
 import random
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -118,12 +119,12 @@ def install_missing() -> None:
         print(f"This machine has {', '.join(too_old)}; lessons may fail until it is upgraded.")
     if not missing:
         return
-    CACHE.mkdir(parents=True, exist_ok=True)
-    keep = CACHE / "installed.txt"
-    there = sorted(_installed().items())
-    keep.write_text("".join(f"{name}=={version}\n" for name, version in there), encoding="utf-8")
-    command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(keep), *missing]
-    done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
+    there = "".join(f"{name}=={version}\n" for name, version in sorted(_installed().items()))
+    with tempfile.TemporaryDirectory() as folder:
+        keep = Path(folder, "installed.txt")
+        keep.write_text(there, encoding="utf-8")
+        command = [sys.executable, "-m", "pip", "install", "-q", "-c", str(keep), *missing]
+        done = subprocess.run(command, capture_output=True, encoding="utf-8", errors="replace")
     if done.returncode:
         reason = (done.stderr.strip().splitlines() or ["no reason given"])[-1]
         print(f"Could not install {', '.join(missing)}: {reason}")

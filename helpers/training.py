@@ -1,12 +1,15 @@
 """A training loop in about forty lines: progress, history, evaluation, best weights, resume."""
 
+import contextlib
 import copy
+import glob
 import math
+import os
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from helpers import widgets
 
@@ -23,10 +26,13 @@ class History:
     seconds: float = 0.0
 
 
-def batches(*tensors: "torch.Tensor", batch_size: int) -> Iterator[tuple["torch.Tensor", ...]]:
+def batches(
+    *tensors: "torch.Tensor", batch_size: int, place: dict[str, Any] | None = None
+) -> Iterator[tuple["torch.Tensor", ...]]:
     """Shuffled batches without end: tuples of (batch_size, …), each picture once an epoch.
 
     What does not fill a batch at the end of an epoch is left out of that epoch.
+    place: a dict that keeps the order of this epoch and what of it is done, to go on from there.
     Errors, at the first batch: ValueError if there are no tensors, if they differ in length, or
     if one batch is more than all of them.
     """
@@ -39,10 +45,15 @@ def batches(*tensors: "torch.Tensor", batch_size: int) -> Iterator[tuple["torch.
         raise ValueError(f"tensors of different lengths: {[len(t) for t in tensors]}")
     if not 1 <= batch_size <= n:
         raise ValueError(f"batch_size must be from 1 to {n}, not {batch_size}")
+    place = {} if place is None else place
     while True:
-        order = torch.randperm(n, device=tensors[0].device)
-        for i in range(0, n - batch_size + 1, batch_size):
-            yield tuple(t[order[i : i + batch_size]] for t in tensors)
+        if not place:
+            place.update(order=torch.randperm(n, device=tensors[0].device), done=0)
+        while place["done"] + batch_size <= n:
+            chosen = place["order"][place["done"] : place["done"] + batch_size]
+            place["done"] += batch_size
+            yield tuple(t[chosen] for t in tensors)
+        place.clear()
 
 
 def fit(
@@ -70,7 +81,8 @@ def fit(
     evaluate(model)      called every `evaluate_every` steps without gradients, in eval mode;
                          with keep_best, the weights of its lowest value are restored in the end
     checkpoint           a file, written every `evaluate_every` steps: an interrupted call, made
-                         again, goes on from there (it draws other batches)
+                         again, goes on from there and ends with the same weights (torch's random
+                         numbers go on, too); where it cannot be written, training goes on
 
     Interrupting (the stop button) ends the training early and keeps what was learned.
     Errors: ValueError for a loss that is no finite scalar or for bad arguments.
@@ -85,11 +97,15 @@ def fit(
         raise ValueError("keep_best needs evaluate, to know what is best")
     optimizer = torch.optim.AdamW(model.parameters(), lr=lr, weight_decay=0.01, fused=True)
     held = copy.deepcopy(model) if average else model  # the weights that are judged and kept
-    history, best, first = History(), None, 0
+    history, best, first, place = History(), None, 0, {}
+    for left in _partials(checkpoint):  # by a kernel that was killed while it wrote
+        with contextlib.suppress(OSError):
+            left.unlink()
     if checkpoint and Path(checkpoint).exists():
-        first, history, best = _resume(checkpoint, model, held, optimizer)
+        first, history, best, place = _resume(checkpoint, model, held, optimizer, data)
     model.train()
-    draw, began = batches(*data, batch_size=batch_size), time.perf_counter() - history.seconds
+    draw = batches(*data, batch_size=batch_size, place=place)
+    began = time.perf_counter() - history.seconds
     try:
         for step in widgets.progress_bar(range(first, steps), label, total=steps, initial=first):
             optimizer.param_groups[0]["lr"] = lr * min(1.0, 2 * (1 - step / steps))
@@ -116,7 +132,7 @@ def fit(
                 history.evaluations.append((step + 1, score))
             history.seconds = time.perf_counter() - began
             if checkpoint and (step + 1) % evaluate_every == 0:
-                _save(checkpoint, step + 1, history, best, model, held, optimizer)
+                _save(checkpoint, step + 1, history, best, place, model, held, optimizer)
     except KeyboardInterrupt:
         print(f"{label}: stopped after {len(history.losses)} of {steps} steps.")
     model.load_state_dict(best or held.state_dict())
@@ -140,30 +156,62 @@ def _average(held: "torch.nn.Module", model: "torch.nn.Module", decay: float) ->
             mine.copy_(theirs)
 
 
-def _save(path, step, history, best, model, held, optimizer) -> None:
+def _partials(checkpoint: str | Path | None) -> list[Path]:
+    """Unfinished files beside a checkpoint."""
+    path = Path(checkpoint or "")
+    return list(path.parent.glob(f"{glob.escape(path.name)}.*.partial")) if checkpoint else []
+
+
+def _random_state(device: str) -> dict[str, "torch.Tensor"]:
+    """The state of torch's random generators, of the CPU and of the device that trains."""
+    import torch
+
+    states = {"cpu": torch.get_rng_state()}
+    if device in ("cuda", "mps"):
+        states[device] = getattr(torch, device).get_rng_state()
+    return states
+
+
+def _save(path, step, history, best, place, model, held, optimizer) -> None:
     import torch
 
     path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    state = dict(step=step, history=vars(history), best=best, model=model.state_dict(),
-                 held=held.state_dict(), optimizer=optimizer.state_dict())  # fmt: skip
-    partial = path.with_suffix(path.suffix + ".partial")
-    torch.save(state, partial)
-    partial.replace(path)  # a crash while writing leaves the last good file
+    state = dict(step=step, history=vars(history), best=best, place=place,
+                 model=model.state_dict(), held=held.state_dict(),
+                 optimizer=optimizer.state_dict(),
+                 random=_random_state(next(model.parameters()).device.type))  # fmt: skip
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two notebooks may save at once
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        torch.save(state, partial)
+        partial.replace(path)  # a crash while writing leaves the last good file
+    except (OSError, RuntimeError) as error:  # the disk is full, say: no reason to lose the model
+        why = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
+        print(f"{path} could not be written after step {step} ({why}); the training goes on.")
+    finally:
+        with contextlib.suppress(OSError):
+            partial.unlink()
 
 
-def _resume(path, model, held, optimizer) -> tuple:
+def _resume(path, model, held, optimizer, data) -> tuple:
     import torch
 
     try:
         state = torch.load(path, weights_only=True, map_location="cpu")
+        place, states = state["place"], state["random"]
+        if len(place["order"]) != len(data[0]):
+            raise ValueError("other data")
         model.load_state_dict(state["model"])
         held.load_state_dict(state["held"])
         optimizer.load_state_dict(state["optimizer"])
+        torch.set_rng_state(states["cpu"])
+        device = next(model.parameters()).device.type
+        if device != "cpu" and device in states:
+            getattr(torch, device).set_rng_state(states[device])
     except Exception as error:
         raise ValueError(f"{path} is damaged or from another model ({type(error).__name__}); "
                          "delete it to start anew.") from None  # fmt: skip
     history = History(**state["history"])
     history.evaluations = [tuple(e) for e in history.evaluations]
     print(f"going on after step {state['step']} from {path}")
-    return state["step"], history, state["best"]
+    return state["step"], history, state["best"], place

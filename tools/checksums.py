@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-from helpers import session
-from helpers.weights import sha256
-
-LIST = "SHA256SUMS"  # in data/models: a line for each file but the cards
+from helpers import session, weights
+from helpers.weights import LIST, sha256
 
 
 def listed() -> dict[str, str]:
@@ -13,8 +11,7 @@ def listed() -> dict[str, str]:
 
     Errors: OSError or ValueError if the list is missing or damaged.
     """
-    text = (session.ROOT / "data" / "models" / LIST).read_text(encoding="utf-8")
-    return {name: value for value, name in (line.split("  ") for line in text.splitlines())}
+    return weights.listed(session.ROOT / "data" / "models")
 
 
 def damaged() -> dict[str, str]:

@@ -193,8 +193,8 @@ def main(arguments: list[str] | None = None) -> int:
     if problem := obstacle(folder):
         print(problem, file=sys.stderr)
         return 1
-    EXPORTS.mkdir(exist_ok=True)
     try:
+        EXPORTS.mkdir(exist_ok=True)
         with tempfile.TemporaryDirectory(prefix="unfinished-", dir=EXPORTS) as work:
             count, failed = export(Path(work, view), options.solutions, options.execute)
             if problem := obstacle(folder):  # it took its time
@@ -204,6 +204,9 @@ def main(arguments: list[str] | None = None) -> int:
             Path(work, view).rename(folder)
     except ValueError as error:
         print(error, file=sys.stderr)
+        return 1
+    except OSError as error:
+        print(f"exports/{view} could not be written ({error.strerror}).", file=sys.stderr)
         return 1
     except KeyboardInterrupt:
         print(f"Stopped: exports/{view} is as it was.", file=sys.stderr)

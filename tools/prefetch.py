@@ -8,9 +8,8 @@ import sys
 from collections.abc import Callable
 from functools import partial
 from pathlib import Path
-from urllib.request import urlopen
 
-from helpers import session, weights
+from helpers import weights
 
 # Every name on the hub that a lesson loads in the full profile (tests/test_full_profile.py).
 MODELS = (
@@ -22,9 +21,6 @@ MODELS = (
 )
 DATA = ("knkarthick/samsum", "stanfordnlp/sst2")
 PICTURES = ("fashion_mnist", "mnist")
-SHAKESPEARE = (
-    "https://raw.githubusercontent.com/karpathy/char-rnn/master/data/tinyshakespeare/input.txt"
-)
 FILES = ("*.json", "*.txt", "*.model", "*.jinja", "*.safetensors")  # no weights of other libraries
 ESSENTIAL = ("config.json", "tokenizer.json", weights.WEIGHTS)
 
@@ -54,14 +50,10 @@ def pictures(name: str) -> None:
 
 
 def shakespeare() -> None:
-    """Download the text that lesson 8 of Day 2 reads, whole or not at all."""
-    place = session.CACHE / "tinyshakespeare.txt"
-    if place.exists():
-        return
-    place.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = place.with_suffix(".partial")
-    unfinished.write_bytes(urlopen(SHAKESPEARE, timeout=30).read())
-    unfinished.replace(place)
+    """Download the text that lesson 8 of Day 2 reads."""
+    from helpers.data import shakespeare
+
+    shakespeare.load()
 
 
 ITEMS: dict[str, Callable[[], None]] = {

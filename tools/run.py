@@ -356,9 +356,12 @@ def as_json(value: dict) -> str:
 def write(path: Path, text: str) -> None:
     """Write a file whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_name(path.name + ".partial")
-    partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
-    partial.replace(path)
+    partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two commands may run at once
+    try:
+        partial.write_text(text.rstrip("\n") + "\n", encoding="utf-8", newline="\n")
+        partial.replace(path)
+    finally:
+        partial.unlink(missing_ok=True)
 
 
 def held(claims: list[dict]) -> str:
@@ -418,17 +421,21 @@ def main(arguments: list[str] | None = None) -> int:
     for lesson, before, notebook, result in execute_all(chosen, options.seed, options.jobs):
         name = name_of(lesson)
         results[name] = result
-        write(ROOT / "build" / "executed" / f"{name}.ipynb", nbformat.writes(notebook))
-        write(ROOT / "build" / "results.json", as_json(results))
-        write(ROOT / "build" / "results.md", as_table(results))
         line = f"failed: {result['error']}"
         if result["ok"]:
             line = f"{result['seconds']} s, {result['peak_memory_mb']} MB"
             line += f", claims held: {held(result['claims'])}"
-            if options.record:
+        try:
+            write(ROOT / "build" / "executed" / f"{name}.ipynb", nbformat.writes(notebook))
+            write(ROOT / "build" / "results.json", as_json(results))
+            write(ROOT / "build" / "results.md", as_table(results))
+            if result["ok"] and options.record:
                 refused = record(lesson, before, notebook, result)
                 line += f", not recorded: {refused}" if refused else ", recorded"
                 problems += bool(refused)
+        except OSError as error:  # a full disk or a folder to read only: what was measured is said
+            line += f", not written ({error.strerror})"
+            problems += 1
         progress(f"{label_of(lesson)}: {line}", end="\n")
     print("\n" + as_table(results))
     print(f"\n{len(results)} in {(time.perf_counter() - began) / 60:.1f} minutes")
