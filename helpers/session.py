@@ -1,5 +1,6 @@
 """Start a lesson: seeds, device, profile, threads, plot style, and on Colab what is missing."""
 
+import io
 import os
 import platform
 import random
@@ -51,6 +52,8 @@ def start(seed: int = 0) -> Session:
     set_seed(seed)
     _set_plot_style()
     session = Session(profile(), device(), seed)
+    if isinstance(sys.stdout, io.TextIOWrapper):  # no notebook; a terminal may lack a letter
+        sys.stdout.reconfigure(errors="replace")
     print(
         f"{session.profile} profile on {session.device}, Python {platform.python_version()}, "
         f"torch {torch.__version__}, ready in {time.perf_counter() - began:.1f} s"

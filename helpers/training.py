@@ -3,6 +3,7 @@
 import contextlib
 import copy
 import glob
+import io
 import math
 import os
 import time
@@ -183,10 +184,11 @@ def _save(path, step, history, best, place, model, held, optimizer) -> None:
     partial = path.with_name(f"{path.name}.{os.getpid()}.partial")  # two notebooks may save at once
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        torch.save(state, partial)
+        torch.save(state, content := io.BytesIO())  # torch's own writing hides what went wrong
+        partial.write_bytes(content.getbuffer())
         partial.replace(path)  # a crash while writing leaves the last good file
-    except (OSError, RuntimeError) as error:  # the disk is full, say: no reason to lose the model
-        why = getattr(error, "strerror", None) or str(error).splitlines()[0][:100]
+    except OSError as error:  # the disk is full, say: no reason to lose the model
+        why = error.strerror or type(error).__name__
         print(f"{path} could not be written after step {step} ({why}); the training goes on.")
     finally:
         with contextlib.suppress(OSError):

@@ -185,6 +185,8 @@ def parse(caption: str) -> "torch.Tensor":
     """
     import torch
 
+    if not isinstance(caption, str):
+        raise ValueError(f"a caption is a text, not {caption!r}")
     words = caption.lower().split()
 
     def take(phrases: Sequence[str]) -> int:
