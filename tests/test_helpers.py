@@ -867,11 +867,15 @@ def test_asking_the_hub_takes_no_longer_than_three_seconds(monkeypatch):
             assert timeout == 3
             raise TimeoutError
 
+    monkeypatch.setenv("GENAI_PROFILE", "full")
     monkeypatch.setattr(huggingface_hub, "HfApi", Api)
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", False)
     assert not models._on_hub("student/missing")
     monkeypatch.setattr(Api, "model_info", lambda *_, **__: None)
     assert models._on_hub("student/missing")
+    monkeypatch.setenv("GENAI_PROFILE", "quick")  # which asks nobody
+    assert not models._on_hub("student/missing")
+    monkeypatch.setenv("GENAI_PROFILE", "full")
     monkeypatch.setattr(huggingface_hub.constants, "HF_HUB_OFFLINE", True)
     assert not models._on_hub("student/missing")
 
