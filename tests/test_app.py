@@ -4,31 +4,17 @@ The code is the notebook's: what `page` needs is taken out of it and run, with t
 ship in place of the quantized ones.
 """
 
-import ast
 import threading
 import time
 from types import SimpleNamespace
 
 import pytest
-from test_full_profile import ROOT, defined, needed_by, statements
 
 from helpers.data import stories
+from tools.lesson import ROOT, place, taken_out
 
-LESSON = ROOT / "notebooks" / "day3_huggingface_finetuning" / "10_end_to_end_app.ipynb"
+LESSON = place(3, 10)
 WAIT = 120  # seconds for one answer, on a slow machine
-
-
-def taken_out(*names: str) -> str:
-    """The statements that define these names, with all that they need."""
-    nodes = statements(LESSON)
-    for number, node in enumerate(nodes):
-        if defined(node) == {"deployed"}:
-            nodes[number] = ast.parse("deployed = model").body[0]
-    needed: set[int] = set()
-    for name in names:
-        number = max(n for n, node in enumerate(nodes) if name in defined(node))
-        needed |= needed_by(nodes, number)
-    return "\n".join(ast.unparse(nodes[number]) for number in sorted(needed))
 
 
 @pytest.fixture(scope="module")
@@ -42,7 +28,10 @@ def lesson():
         # the switch is read when the library is imported, which another test may have done
         patch.setattr(constants, "HF_HUB_DISABLE_TELEMETRY", True)
         names: dict = {}
-        exec(compile(taken_out("page", "close", "test", "junk", "assist"), "10.py", "exec"), names)
+        code = taken_out(
+            LESSON, "page", "close", "test", "junk", "assist", instead={"deployed": "model"}
+        )
+        exec(compile(code, "10.py", "exec"), names)
         yield SimpleNamespace(**names, names=names)
 
 

@@ -19,17 +19,16 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from IPython.core.inputtransformer2 import TransformerManager
 
 from helpers import hub, session
 from helpers.data import shakespeare
 from tools import prefetch
+from tools.lesson import DEFINITIONS, needed_by, statements
 
 ROOT = Path(__file__).resolve().parent.parent
 NOTEBOOKS = sorted(ROOT.glob("notebooks/day*/[0-9][0-9]_*.ipynb"))
 # What loads from the hub; a function of the lesson that calls one of these counts, too.
 LOADERS = {"from_pretrained", "load_dataset", "pipeline", "snapshot_download", "hf_hub_download"}
-DEFINITIONS = (ast.FunctionDef, ast.ClassDef)
 TIMEOUT = 300  # seconds for a lesson's loading code
 
 
@@ -148,14 +147,6 @@ def running(tmp_path_factory):
 # ---------------------------------------------------------------- what a lesson loads
 
 
-def statements(path: Path) -> list[ast.stmt]:
-    """Every top-level statement of a notebook's code, in order."""
-    cells = json.loads(path.read_text(encoding="utf-8"))["cells"]
-    sources = ["".join(cell["source"]) for cell in cells if cell["cell_type"] == "code"]
-    transform = TransformerManager().transform_cell
-    return [node for source in sources for node in ast.parse(transform(source)).body]
-
-
 def names_in_code(path: Path) -> set[str]:
     """The names of models and data sets of the hub that a lesson's code spells out."""
     found = set()
@@ -183,52 +174,10 @@ def loads(node: ast.AST, functions: set[str]) -> bool:
     return bool(names & LOADERS or (assigned and plain & functions))
 
 
-def defined(node: ast.stmt) -> set[str]:
-    """The names that a statement binds at the top level."""
-    if isinstance(node, ast.FunctionDef | ast.ClassDef):
-        return {node.name}
-    if isinstance(node, ast.Import | ast.ImportFrom):
-        return {(alias.asname or alias.name).split(".")[0] for alias in node.names}
-    stored = (part for part in ast.walk(node) if isinstance(part, ast.Name))
-    return {part.id for part in stored if isinstance(part.ctx, ast.Store)}
-
-
-def used(node: ast.stmt) -> set[str]:
-    """The names that a statement reads from outside of itself."""
-    parts = list(ast.walk(node))
-    read = {
-        part.id for part in parts if isinstance(part, ast.Name) and isinstance(part.ctx, ast.Load)
-    }
-    added = (part.target for part in parts if isinstance(part, ast.AugAssign))  # reads it, too
-    read |= {target.id for target in added if isinstance(target, ast.Name)}
-    inner = {part.arg for part in parts if isinstance(part, ast.arg)}
-    scopes = parts if isinstance(node, ast.FunctionDef | ast.ClassDef) else []
-    for part in [*scopes, *(part.target for part in parts if isinstance(part, ast.comprehension))]:
-        stored = (name for name in ast.walk(part) if isinstance(name, ast.Name))
-        inner |= {name.id for name in stored if isinstance(name.ctx, ast.Store)}
-    return read - inner
-
-
 def from_own_hub(node: ast.stmt) -> bool:
     """Whether a statement names a hub of its own, as the lesson does that runs one."""
     calls = (part for part in ast.walk(node) if isinstance(part, ast.Call))
     return any(word.arg == "endpoint" for call in calls for word in call.keywords)
-
-
-def needed_by(nodes: list[ast.stmt], target: int) -> set[int]:
-    """The numbers of a statement and of all that define what it uses."""
-    needed, open_ends = {target}, [target]
-    while open_ends:
-        number = open_ends.pop()
-        for name in used(nodes[number]):
-            before = [n for n in range(number) if name in defined(nodes[n])]
-            if isinstance(nodes[number], DEFINITIONS):  # runs later, sees what comes later
-                before = before or [n for n in range(len(nodes)) if name in defined(nodes[n])]
-            for found in before[-1:]:
-                if found not in needed:
-                    needed.add(found)
-                    open_ends.append(found)
-    return needed
 
 
 def loading_code(nodes: list[ast.stmt]) -> str:

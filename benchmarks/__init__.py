@@ -1,0 +1,1 @@
+"""How fast the lessons' own code is beside the libraries': `python -m benchmarks`."""
