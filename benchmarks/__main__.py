@@ -23,11 +23,12 @@ HERE = Path(__file__).resolve().parent
 BENCHMARKS = {  # name -> the function, and what it compares
     "training": ("language:training", "GPT and its Llama form against transformers, training"),
     "telling": ("language:telling", "the same, generation with a cache"),
+    "profile": ("language:profile", "which operations take the time"),
     "lora": ("adapters:lora", "LoRA against peft"),
     "denoiser": ("pictures:denoiser", "the denoiser against diffusers' UNet2DModel"),
     "bpe": ("tokens:bpe", "byte-pair encoding against tokenizers"),
-    "quality": ("pictures:quality", "VAE, GAN and diffusion on digits against seconds"),
     "growth": ("language:growth", "time and memory against data, width, depth and length"),
+    "quality": ("pictures:quality", "VAE, GAN and diffusion on digits against seconds"),
 }
 PACKAGES = ("torch", "transformers", "diffusers", "peft", "tokenizers", "numpy")
 
@@ -80,11 +81,14 @@ def line(bar: Bar) -> tuple[str, ...]:
 def written(reports: dict[str, Report], scale: str) -> str:
     """The text of RESULTS.md."""
     bars = [bar for report in reports.values() for bar in report.bars]
+    missing = [name for name in BENCHMARKS if name not in reports]
+    left_out = [f"Not measured in this run: {', '.join(missing)}."] if missing else []
     command = "python course.py bench" + (" --full" if scale == "full" else "")
     text = [
         "# Benchmarks",
         f"Written by `{command}` on {date.today().isoformat()}; not to be edited by hand.",
         setting(),
+        *left_out,
         "The lessons' own code, taken out of the notebooks, beside the libraries on the same "
         "weights, batches and thread. Speed is in processor time; a ratio is a median over rounds "
         "in which both take turns: ours over the library's in speed (more is better), and in "
@@ -136,7 +140,9 @@ def main(arguments: list[str]) -> int:
         return 1
     torch.set_num_threads(1)
     scale = "tiny" if asked.tiny else "full" if asked.full or asked.gpu else "default"
-    reports = {}
+    whole = not (asked.names or asked.tiny)
+    place = HERE / ("RESULTS-gpu.md" if asked.gpu else "RESULTS.md") if whole else None
+    reports: dict[str, Report] = {}
     for name in asked.names or BENCHMARKS:
         began, cpu = time.perf_counter(), measure.now()
         reports[name] = run(name, scale)
@@ -144,13 +150,12 @@ def main(arguments: list[str]) -> int:
         print(f"{name}: {took:.0f} s, of which {cpu:.0f} s of this process", flush=True)
         for bar in reports[name].bars:
             print("  " + ", ".join(line(bar)), flush=True)
-    text = written(reports, scale)
-    if asked.names or asked.tiny:
-        print(f"\n{text}")
-    else:
-        place = HERE / ("RESULTS-gpu.md" if asked.gpu else "RESULTS.md")
-        place.write_text(text, encoding="utf-8")
+        if place:  # at once: what was measured stays if the command is stopped
+            place.write_text(written(reports, scale), encoding="utf-8")
+    if place:
         print(f"written to benchmarks/{place.name}")
+    else:
+        print(f"\n{written(reports, scale)}")
     return 0
 
 

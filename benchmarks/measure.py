@@ -1,6 +1,7 @@
 """What all benchmarks share: processor time in turns, peak memory of a fresh process, exponents."""
 
 import contextlib
+import functools
 import gc
 import io
 import multiprocessing
@@ -10,7 +11,9 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
-MODULES = ("benchmarks.language", "benchmarks.adapters", "benchmarks.pictures", "benchmarks.tokens")
+from helpers import session
+
+PRELOADED = ["benchmarks.preload"]  # in the server of which fresh processes are forked
 MEGABYTE = 2**20
 
 
@@ -55,12 +58,18 @@ class Report(NamedTuple):
 # ---------------------------------------------------------------- time
 
 
+@functools.cache
+def on_gpu() -> bool:
+    return session.device() == "cuda"
+
+
 def now() -> float:
     """Processor time of this process in seconds, whatever else the machine does; where a GPU
     works, the time on the wall once it has finished."""
-    torch = sys.modules.get("torch")
-    if torch is None or not torch.cuda.is_available():
+    if not on_gpu():
         return time.process_time()
+    import torch
+
     torch.cuda.synchronize()
     return time.perf_counter()
 
@@ -97,8 +106,9 @@ def race(
 
 def high_water() -> int:
     """The most memory that this process has held, in bytes."""
-    torch = sys.modules.get("torch")
-    if torch is not None and torch.cuda.is_available():
+    if on_gpu():
+        import torch
+
         return torch.cuda.max_memory_allocated()
     if sys.platform == "linux":  # ru_maxrss is handed down from the parent, this is not
         with open("/proc/self/status") as lines:
@@ -140,7 +150,7 @@ def peak(prepare: Callable[..., Callable[[], Any]], *args: Any) -> float:
     forks = "forkserver" in multiprocessing.get_all_start_methods()
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:
-        context.set_forkserver_preload(list(MODULES))  # imports once, and no process sees another
+        context.set_forkserver_preload(PRELOADED)  # once, and no process sees another's work
     with context.Pool(1) as pool:
         return pool.apply(_grown, (prepare, args)) / MEGABYTE
 

@@ -24,7 +24,7 @@ REPOSITORY = Path(__file__).resolve().parents[1]
 SOURCE = REPOSITORY / "course.py"
 RUNNING = ".".join(map(str, sys.version_info[:2]))
 TOOLS = ("run", "check", "prefetch", "export", "publish", "slides", "site")  # modules of tools
-COMMANDS = ("lab", "test", *TOOLS)
+COMMANDS = ("lab", "test", "bench", *TOOLS)
 NO_NETWORK = {**os.environ, "PIP_NO_INDEX": "1"}  # if a stand-in is missed, real pip gets nowhere
 
 COMMON = """
@@ -96,13 +96,13 @@ class Course:
         for name in (*REQUIREMENTS, "constraints.txt"):
             self.write(name, "# one\n")
         self.write("pyproject.toml", "")
-        for name in ("helpers", "pip", "ensurepip", "pytest", "jupyterlab", "tools"):
+        for name in ("helpers", "pip", "ensurepip", "pytest", "jupyterlab", "tools", "benchmarks"):
             self.write(f"{name}/__init__.py", "")
         self.write("sitecustomize.py", SITECUSTOMIZE)
         self.write("pip/__main__.py", COMMON + PIP)
         self.write("ensurepip/__main__.py", COMMON + ENSUREPIP)
-        programs = ("pytest/__main__", "jupyterlab/__main__", *(f"tools/{name}" for name in TOOLS))
-        for name in programs:
+        packages = [f"{name}/__main__" for name in ("pytest", "jupyterlab", "benchmarks")]
+        for name in (*packages, *(f"tools/{name}" for name in TOOLS)):
             self.write(f"{name}.py", COMMON + PROGRAM)
         self.settings = {
             "ensurepip": True,
@@ -227,6 +227,7 @@ def test_unknown_command_is_refused_with_code_2(course):
         ("site", "tools.site", "requirements-docs.txt", [], []),
         ("slides", "tools.slides", "requirements-docs.txt", [], []),
         ("check", "tools.check", "requirements.txt", [], []),
+        ("bench", "benchmarks.__main__", "requirements.txt", [], []),
         ("prefetch", "tools.prefetch", "requirements.txt", [], []),
         ("lab", "jupyterlab.__main__", "requirements.txt", ["--ServerApp.root_dir={root}"],
          ["notebooks/00_start_here.ipynb"]),

@@ -874,7 +874,7 @@ def test_helpers_are_few():
 
 @pytest.mark.parametrize("command", [["check"], ["format", "--check"]], ids=" ".join)
 def test_ruff(command):
-    places = ["notebooks", "helpers", "tools", "tests", "course.py"]
+    places = ["notebooks", "helpers", "tools", "benchmarks", "tests", "course.py"]
     done = subprocess.run(
         [sys.executable, "-m", "ruff", *command, "--no-cache", *places],
         cwd=ROOT, capture_output=True, text=True, encoding="utf-8",
