@@ -152,7 +152,7 @@ def execute(lesson: Path, seed: int | None) -> tuple[nbformat.NotebookNode, dict
         if cell.cell_type == "code":
             cell.update(outputs=[], execution_count=None)
     manager = AsyncKernelManager(kernel_name="python3", kernel_spec_manager=ThisPython())
-    client = Client(notebook, km=manager, coalesce_streams=True)
+    client = Client(notebook, km=manager, coalesce_streams=True, startup_timeout=180)
     result = dict.fromkeys(("seconds", "first_picture_s", "peak_memory_mb", "profile"))
     began = time.perf_counter()
     with tempfile.TemporaryDirectory() as folder:
