@@ -133,6 +133,7 @@ def main(arguments: list[str]) -> int:
     os.environ["GENAI_PROFILE"] = "full" if asked.gpu else "quick"
     if not asked.gpu:
         os.environ["CUDA_VISIBLE_DEVICES"] = ""  # before torch is imported
+    os.environ.setdefault("KINETO_LOG_LEVEL", "99")  # the profiler's talk
     import torch
 
     if asked.gpu and not torch.cuda.is_available():

@@ -189,7 +189,7 @@ def telling(scale: str) -> Report:
 
 def profile(scale: str) -> Report:
     """Where the time of ours goes at the lesson's size: the operations that take most."""
-    size, rows, times = SIZES["64 wide"], [], 1 if scale == "tiny" else 5
+    size, rows = SIZES["64 wide"], []
     for kind in KINDS:
         model = ours(kind, *size)
         works = {
@@ -199,12 +199,11 @@ def profile(scale: str) -> Report:
         for name, work in works.items():
             work()
             with torch.profiler.profile(activities=[torch.profiler.ProfilerActivity.CPU]) as seen:
-                for _ in range(times):
-                    work()
+                work()
             found = sorted(seen.key_averages(), key=lambda e: -e.self_cpu_time_total)
             total = sum(event.self_cpu_time_total for event in found)
             shares = (f"{e.key} {e.self_cpu_time_total / total:.0%}" for e in found[:6])
-            calls = sum(e.count for e in found if e.key.startswith("aten::")) // times
+            calls = sum(e.count for e in found if e.key.startswith("aten::"))
             rows.append((kind, name, f"{calls:,}", ", ".join(shares)))
     head = ("model", "work", "calls of operations", "share of the time, largest first")
     note = "By torch.profiler, which itself slows small operations most."
