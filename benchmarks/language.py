@@ -23,11 +23,11 @@ NEW = 60  # tokens to tell
 SCALES = {
     "tiny": dict(sizes=1, rounds=1, batches=(1,), lengths=(8, 16), widths=(16, 32), heavy=(16, 32)),
     "default": dict(
-        sizes=3, rounds=5, batches=(1, 8, 32), lengths=(128, 256, 512, 1024, 2048),
+        sizes=3, rounds=5, batches=(1, 8, 32), lengths=(256, 512, 1024, 2048),
         widths=(128, 192, 256), heavy=(1024, 2048, 4096),
     ),
     "full": dict(
-        sizes=3, rounds=15, batches=(1, 8, 32), lengths=(128, 256, 512, 1024, 2048, 4096),
+        sizes=3, rounds=15, batches=(1, 8, 32), lengths=(256, 512, 1024, 2048, 4096),
         widths=(128, 192, 256, 384, 512), heavy=(1024, 2048, 4096, 8192),
     ),
 }  # fmt: skip

@@ -133,7 +133,7 @@ def denoiser(scale: str) -> Report:
             session.set_seed(1_000 + seed)  # the same noise for both
             reached[make].append(bound(model, asked["times"]))
     nats = [statistics.median(values) for values in reached.values()]
-    reason = "a step of the library's costs less than its share"
+    reason = "the library's network learns more in a step than the step costs"
     bars = [
         Bar("denoiser, bound in equal seconds", *nats, "nats", nats[0] / nats[1], at_most=1,
             reason=reason),
