@@ -49,11 +49,15 @@ def ask(questions: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     options = ipywidgets.RadioButtons(layout={"width": "95%"})
     turning = False
 
+    def head() -> None:
+        question = questions[at.value - 1]
+        stem.value = f"<b>{at.value}. {question['stem']}</b> ({len(answers)} answered)"
+
     def turn(_=None) -> None:
         nonlocal turning
         turning = True
         question = questions[at.value - 1]
-        stem.value = f"<b>{at.value}. {question['stem']}</b> ({len(answers)} answered)"
+        head()
         lines = [f"{a}: {text}" for a, text in zip(LETTERS, question["options"], strict=True)]
         options.options = lines
         chosen = answers.get(at.value)
@@ -63,6 +67,7 @@ def ask(questions: Sequence[Mapping[str, Any]]) -> dict[int, str]:
     def choose(change) -> None:
         if not turning and change["new"] is not None:
             answers[at.value] = LETTERS[change["new"]]
+            head()
 
     at.observe(turn, names="value")
     options.observe(choose, names="index")
