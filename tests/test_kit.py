@@ -3,6 +3,8 @@
 import json
 import re
 import shutil
+import subprocess
+import sys
 import unicodedata
 from collections import Counter
 from pathlib import Path
@@ -135,9 +137,6 @@ def test_the_joined_page_holds_each_sheet_once():
 def printed(tmp_path_factory):
     """The joined page in a browser, as it is printed; its formulas are set."""
     api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    from sphinx.application import Sphinx
-    from sphinx.util.docutils import docutils_namespace, patch_docutils
-
     work = tmp_path_factory.mktemp("sheets")
     for sheet in [ROOT / "docs" / "cheatsheets.md", *SHEETS]:
         place = work / "source" / sheet.relative_to(ROOT)
@@ -155,9 +154,10 @@ def printed(tmp_path_factory):
         found = next(filter(None, map(shutil.which, BROWSERS)), None)
         if not found and not Path(playwright.chromium.executable_path).exists():
             pytest.skip("there is no Chromium: python -m playwright install chromium")
-        with patch_docutils(), docutils_namespace():
-            folders = work / "source", None, work / "html", work / "trees", "html"
-            Sphinx(*folders, settings, status=None, warning=None).build()
+        folders = [str(work / name) for name in ("source", "html", "trees")]
+        subprocess.run(  # in one process two builds disturb each other
+            [sys.executable, "-c", BUILD, json.dumps([folders, settings])], check=True
+        )
         browser = playwright.chromium.launch(executable_path=found, args=[*FLAGS])
         page = browser.new_page(viewport={"width": A4, "height": 1000})
         page.emulate_media(media="print")
@@ -168,6 +168,12 @@ def printed(tmp_path_factory):
         browser.close()
 
 
+BUILD = """
+import json, sys
+from sphinx.application import Sphinx
+(source, html, trees), settings = json.loads(sys.argv[1])
+Sphinx(source, None, html, trees, "html", settings, status=None, warning=None).build()
+"""
 WIDE = """() => [...document.querySelectorAll(
     "article :is(pre, table, p, mjx-container[display])"
 )].filter(e => e.scrollWidth > e.clientWidth + 1

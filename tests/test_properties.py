@@ -16,6 +16,7 @@ import math
 import os
 import pkgutil
 import re
+import tempfile
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -43,7 +44,7 @@ from helpers.data import (
     shapes,
     stories,
 )  # fmt: skip
-from helpers.exercises import engine
+from helpers.exercises import engine, record
 
 ROOT = Path(__file__).resolve().parent.parent
 MANY = int(os.environ.get("GENAI_EXAMPLES", 25))
@@ -659,6 +660,38 @@ def test_any_answers_are_marked(shown, answers, day):
     refused(quiz.mark, questions, {**answers, 41: "A"})
     refused(quiz.mark, questions, {**answers, 1: "E"})
     assert quiz.ask(questions[:2]) == {}
+
+
+@covers(quiz.before, quiz.advise)
+@given(st.dictionaries(st.integers(1, 12), st.sampled_from("ABCD")), st.integers(1, 3))
+def test_any_answers_before_a_day_lead_to_lessons(answers, day):
+    questions = quiz.before(day)
+    said = printed(quiz.advise, questions, answers)
+    right = sum(questions[n - 1]["answer"] == letter for n, letter in answers.items())
+    assert said.startswith(f"{right} of 12 right, {12 - len(answers)} open\n")
+    assert said.count("✗") == len(answers) - right
+    refused(quiz.advise, questions, {**answers, 13: "A"})
+    refused(quiz.before, day + 3)
+
+
+NAMES = st.tuples(st.sampled_from(sorted(record.LESSONS)), st.text("abc_", min_size=1, max_size=9))
+
+
+@covers(record.folder, record.keep, record.load, record.summary, record.forget)
+@given(st.dictionaries(NAMES.map(".".join), st.sampled_from([record.RIGHT, record.WRONG])))
+def test_any_record_is_kept_summed_up_and_forgotten(states):
+    with tempfile.TemporaryDirectory() as place, pytest.MonkeyPatch.context() as patch:
+        patch.setenv("GENAI_PROGRESS", place)
+        assert record.folder() == Path(place)
+        assert all(record.keep(name, state) for name, state in states.items())
+        assert record.load() == states
+        lines = record.summary(states, set(), [*states, "vae.open"])
+        right = sum(state == record.RIGHT for state in states.values())
+        assert lines[0] == (
+            f"All sessions: {right} of {len(states) + 1} exercises solved, {len(states) - right} "
+            "tried and not right, 1 not attempted."
+        )
+        assert record.forget() and record.load() == {}
 
 
 # ---------------------------------------------------------------- the local hub

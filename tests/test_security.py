@@ -16,6 +16,8 @@ import pytest
 import test_full_profile as full
 from IPython.core.inputtransformer2 import TransformerManager
 
+from tools.lesson import defined
+
 ROOT = Path(__file__).resolve().parent.parent
 MODULES = [ROOT / "course.py", *sorted([*ROOT.glob("helpers/**/*.py"), *ROOT.glob("tools/*.py")])]
 NOTEBOOKS = sorted(
@@ -25,6 +27,7 @@ NOTEBOOKS = sorted(
 # Code that is run from a text, with why it may be: none of these texts comes from a model.
 OWN_TEXT = {
     ("engine.py", "exec(code, reference.__globals__, names)"),  # the course's own mistakes
+    ("lesson.py", "exec(code, vars(found))"),  # a notebook's own cells
     ("01_hugging_face.ipynb", "exec(SNIPPET)"),  # four lines of the same cell
     ("08_reasoning_and_tools.ipynb", "eval(text)"),  # numbers and signs that the cell draws
 }
@@ -229,6 +232,9 @@ def loads(node):
 def loading_code(path):
     """The set-up cell, and what loads data, models and tokenizers, with all that these need."""
     nodes = full.statements(path)
+    for number, node in enumerate(nodes):
+        if defined(node) == {"deployed"}:  # lesson 3.10: the trained model, in few bits
+            nodes[number] = ast.parse("deployed = model").body[0]
     start = next(n for n, node in enumerate(nodes) if "session.start" in ast.unparse(node))
     needed = set(range(start + 1))
     for number in filter(lambda n: loads(nodes[n]), range(len(nodes))):

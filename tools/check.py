@@ -29,7 +29,7 @@ PORTS = {  # the first that each tries, and how many it tries
 }
 TABLES = (
     "adapters.json", "dialogues.jsonl", "judgements.json", "phrasebook.tsv", "quiz.json",
-    "results.json", "sentences.jsonl", "timeline.csv", "transfer.json",
+    "quiz_before.json", "results.json", "sentences.jsonl", "timeline.csv", "transfer.json",
 )  # fmt: skip
 INSTALL = "Run python course.py lab once with a network."
 RESTORE = "Get it back with git restore data, or download the course again."

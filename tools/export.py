@@ -24,6 +24,7 @@ ROOT = run.ROOT
 EXPORTS = ROOT / "exports"  # ignored by git
 LIST = ".exported.json"  # in an exported folder: the hash of each file, as it was written
 UNSEEN = (".ipynb_checkpoints", ".DS_Store")  # left by programs that only looked
+OUTSIDE = re.compile(r"(?<!!)\[([^\]]+)\]\((?:\.\./)+docs/[^)]*\)")  # nor is docs exported
 BADGE = re.compile(r"^\[!\[Open in Colab\]\S*\n+", re.MULTILINE)
 
 
@@ -137,6 +138,9 @@ def export(target: Path, solutions: bool, execute: bool) -> tuple[int, list[str]
         notebook = nbformat.read(lesson, as_version=4)
         if not address:  # the badge leads to README.md, which is not exported
             notebook.cells[0].source = BADGE.sub("", notebook.cells[0].source)
+        for cell in notebook.cells:
+            if cell.cell_type == "markdown":
+                cell.source = OUTSIDE.sub(r"\1", cell.source)
         for cell in notebook.cells:
             if cell.cell_type != "code":
                 continue

@@ -37,7 +37,8 @@ INSTRUCTOR = {  # page -> its name at the side
     "day2": "Notes for Day 2",
     "day3": "Notes for Day 3",
 }
-OTHERS = ("CONTRIBUTING.md", "LICENSE-text.md")  # pages to which the first page links
+# Pages to which the first page links
+OTHERS = ("CONTRIBUTING.md", "LICENSE-text.md", "benchmarks/RESULTS.md")
 PICTURE = re.compile(r"!\[([^\]]*)\]\(([^)\s]+\.png)\)")
 PUBLISHED = re.compile(
     r"colab\.research\.google\.com/github/([\w.-]+/[\w.-]+)/blob/(\S+?)/notebooks/"
@@ -156,7 +157,7 @@ def front_page() -> str:
     known = [f"docs/{path.stem}" for path in sorted((ROOT / "docs").glob("*.md"))]
     notes = [f"{name} <docs/instructor/{page}>" for page, name in INSTRUCTOR.items()]
     tables += [contents("Look up", known), contents("For instructors", notes)]
-    tables.append(contents("About", ["CONTRIBUTING", "LICENSE-text"]))
+    tables.append(contents("About", [name.removesuffix(".md") for name in OTHERS]))
     before, mark, after = (ROOT / "README.md").read_text(encoding="utf-8").partition("## What is")
     return "\n".join([before, *gallery, mark + after, *tables])
 

@@ -137,6 +137,7 @@ def summary(states: Mapping[str, str], here: set[str], names: list[str]) -> list
     ]
     if "" in by_lesson:
         lines.append(_line("Start", by_lesson.pop(""), states, here))
+    by_lesson = dict(sorted(by_lesson.items()))  # the days load in any order
     for day in dict.fromkeys(lesson[0] for lesson in by_lesson):
         lessons = {lesson: those for lesson, those in by_lesson.items() if lesson[0] == day}
         of_day = [name for those in lessons.values() for name in those]
