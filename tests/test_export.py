@@ -85,14 +85,19 @@ def has_exercise(cell):
 
 
 def test_student_view_has_no_outputs_and_is_else_the_same(views):
-    """But for the badges of a course that is not published: they lead to README.md."""
-    stubs = 0
+    """But for what leads to files that are not exported: the badges of a course that is not
+    published, to README.md, and a link to the glossary."""
+    stubs, glossary = 0, "[glossary](../docs/glossary.md)"
+    assert any(
+        glossary in cell.source for _, before, _ in pairs(views, "student") for cell in before
+    )
     for lesson, before, after in pairs(views, "student"):
         if not publish.address():
             title, _, badge, _, rest = before[0].source.split("\n", 4)
             assert badge.startswith("[![Open in Colab](") and "README.md" in badge
             before[0].source = f"{title}\n\n{rest}"
         for cell in before:
+            cell.source = cell.source.replace(glossary, "glossary")
             if cell.cell_type == "code":
                 cell.update(outputs=[], execution_count=None)
         assert after == before, lesson
