@@ -27,8 +27,6 @@ import pytest
 from tools import run
 
 PARTS = ("helpers", "data", "notebooks")  # of the course, beside course.py and requirements.txt
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
-FLAGS = ("gpu", "quic", "background-networking", "component-update", "sync")
 SETTINGS = {
     "notebook-extension/tracker": {"windowingMode": "none"},  # every cell stands in the page
     "apputils-extension/notification": {"fetchNews": "false"},
@@ -112,20 +110,6 @@ CUT_OFF = """cell => Array.from(
 ).filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.trim().slice(0, 60))"""
 BAD_FORMULAS = """() => Array.from(
     document.querySelectorAll('mjx-merror, [data-mjx-error]')).map(e => e.textContent)"""
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    with api.sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, BROWSERS)), None)
-        if not found and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("there is no Chromium: python -m playwright install chromium")
-        chromium = playwright.chromium.launch(
-            executable_path=found, args=[f"--disable-{flag}" for flag in FLAGS]
-        )
-        yield chromium
-        chromium.close()
 
 
 @pytest.fixture(scope="module")

@@ -54,16 +54,6 @@ def quick(monkeypatch):
     plt.close("all")
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    """What is displayed, as a list of (data, keywords)."""
-    heard = []
-    monkeypatch.setattr(
-        "IPython.display.display", lambda *data, **keywords: heard.append((*data, keywords))
-    )
-    return heard
-
-
 # ---------------------------------------------------------------- importing
 
 

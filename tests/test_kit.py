@@ -22,8 +22,6 @@ DEFINED = re.compile(
 )
 SEE = re.compile(r"^- \*\*(?P<term>[^*]+)\*\*: see \*(?P<target>[^*]+)\*\.$", re.M)
 ABBREVIATION = re.compile(r"(?<![\w/.])[A-Za-z]*[A-Z][A-Za-z]*[A-Z0-9]\w*(?:-[A-Z0-9]+)*")
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
-FLAGS = ("--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-sync")
 A4 = 688  # CSS pixels between the margins of 14 mm; those of the page are smaller
 NOT_TERMS = {"GB", "GPT-2", "PyTorch", "ROUGE-1", "ROUGE-L"}  # units, names, and kinds of a term
 
@@ -134,9 +132,8 @@ def test_the_joined_page_holds_each_sheet_once():
 
 
 @pytest.fixture(scope="module")
-def printed(tmp_path_factory):
+def printed(browser, tmp_path_factory):
     """The joined page in a browser, as it is printed; its formulas are set."""
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     work = tmp_path_factory.mktemp("sheets")
     for sheet in [ROOT / "docs" / "cheatsheets.md", *SHEETS]:
         place = work / "source" / sheet.relative_to(ROOT)
@@ -150,22 +147,17 @@ def printed(tmp_path_factory):
         "myst_enable_extensions": ["dollarmath", "amsmath"],
         "suppress_warnings": ["myst.xref_missing"],  # the glossary and the sheets are left out
     }
-    with api.sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, BROWSERS)), None)
-        if not found and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("there is no Chromium: python -m playwright install chromium")
-        folders = [str(work / name) for name in ("source", "html", "trees")]
-        subprocess.run(  # in one process two builds disturb each other
-            [sys.executable, "-c", BUILD, json.dumps([folders, settings])], check=True
-        )
-        browser = playwright.chromium.launch(executable_path=found, args=[*FLAGS])
-        page = browser.new_page(viewport={"width": A4, "height": 1000})
-        page.emulate_media(media="print")
-        page.goto((work / "html" / "docs" / "cheatsheets.html").as_uri())
-        page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
-        page.evaluate("MathJax.startup.promise")
-        yield page
-        browser.close()
+    folders = [str(work / name) for name in ("source", "html", "trees")]
+    subprocess.run(  # in one process two builds disturb each other
+        [sys.executable, "-c", BUILD, json.dumps([folders, settings])], check=True
+    )
+    page = browser.new_page(viewport={"width": A4, "height": 1000})
+    page.emulate_media(media="print")
+    page.goto((work / "html" / "docs" / "cheatsheets.html").as_uri())
+    page.wait_for_function("window.MathJax && MathJax.startup && MathJax.startup.promise")
+    page.evaluate("MathJax.startup.promise")
+    yield page
+    page.close()
 
 
 BUILD = """

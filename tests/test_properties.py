@@ -543,15 +543,6 @@ def test_any_training_ends_with_its_history(steps, every, average, best, seed):
 # ---------------------------------------------------------------- what is drawn and displayed
 
 
-@pytest.fixture
-def shown(monkeypatch):
-    heard = []
-    monkeypatch.setattr(
-        "IPython.display.display", lambda *data, **keywords: heard.append((*data, keywords))
-    )
-    return heard
-
-
 WORDS = st.text(st.characters(categories=["L", "N", "P", "S"]), min_size=1, max_size=8)
 
 

@@ -8,7 +8,6 @@ import http.server
 import io
 import json
 import re
-import shutil
 import threading
 from html.parser import HTMLParser
 from pathlib import Path
@@ -29,8 +28,6 @@ SEARCHES = {  # a word -> the lesson that it should find first
     "reparameterize": "03_probability_and_latents",
     "LoRA": "05_parameter_efficient",
 }
-BROWSERS = ("chromium", "chromium-browser", "google-chrome", "chrome", "msedge")
-FLAGS = ("gpu", "quic", "background-networking", "component-update", "sync")
 TYPESET = "async () => { if (window.MathJax) await MathJax.startup.promise; }"
 FORMULAS = """() => ({
     asked: document.querySelectorAll('.math').length,
@@ -349,20 +346,6 @@ def test_a_stale_quote_would_be_seen(known):
 
 
 # ---------------------------------------------------------------- in a browser
-
-
-@pytest.fixture(scope="module")
-def browser():
-    api = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
-    with api.sync_playwright() as playwright:
-        found = next(filter(None, map(shutil.which, BROWSERS)), None)
-        if not found and not Path(playwright.chromium.executable_path).exists():
-            pytest.skip("there is no Chromium: python -m playwright install chromium")
-        chromium = playwright.chromium.launch(
-            executable_path=found, args=[f"--disable-{flag}" for flag in FLAGS]
-        )
-        yield chromium
-        chromium.close()
 
 
 class Quiet(http.server.SimpleHTTPRequestHandler):

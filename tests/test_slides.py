@@ -7,7 +7,6 @@ import html
 import json
 import os
 import re
-import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from types import SimpleNamespace
@@ -231,26 +230,8 @@ def test_the_command_takes_no_options_and_replaces_the_folder(tmp_path, monkeypa
 
 # ---------------------------------------------------------------- in a browser
 
-FLAGS = (
-    "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync",
-    "--disable-background-networking", "--disable-component-update",
-)  # fmt: skip
-NAMES = ("chromium", "chromium-browser", "google-chrome", "chrome")
 READY = "window.Reveal && Reveal.isReady && Reveal.isReady()"
 WALK = (Path(__file__).parent / "walk_slides.js").read_text(encoding="utf-8")
-
-
-@pytest.fixture(scope="module")
-def browser():
-    playwright = pytest.importorskip("playwright.sync_api", reason="playwright is not installed")
-    program = next(filter(None, map(shutil.which, NAMES)), None)
-    with playwright.sync_playwright() as started:
-        program = program or started.chromium.executable_path
-        if not Path(program).exists():
-            pytest.skip("there is no Chromium on this machine")
-        opened = started.chromium.launch(executable_path=program, args=FLAGS)
-        yield opened
-        opened.close()
 
 
 @pytest.fixture
