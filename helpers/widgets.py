@@ -45,7 +45,9 @@ def progress_bar(
         return
     from tqdm.notebook import tqdm
 
-    bar = tqdm(items, desc=label, total=total, initial=initial, display=False)
+    # Twice a second: a test reads a kernel's messages when the cell is done, and beyond 2,000 of
+    # them the queue drops the rest, the end of the cell included.
+    bar = tqdm(items, desc=label, total=total, initial=initial, mininterval=0.5, display=False)
     _display(bar.container, f"{label}: progress bar")
     yield from bar
 

@@ -1894,6 +1894,20 @@ def test_progress_in_a_notebook_is_a_widget_with_a_line_of_text(shown, monkeypat
     assert shown[0][0].keys() == {widgets.MIMETYPE, "text/plain"}
 
 
+def test_progress_redraws_twice_a_second_at_most(shown, monkeypatch):
+    # A long training would otherwise fill the queue of messages that nbval empties at the end.
+    monkeypatch.setattr(widgets, "_in_notebook", lambda: True)
+    changes = []
+    steps = widgets.progress_bar(range(150), "training")
+    next(steps)
+    [(box, _)] = views(shown)
+    for child in box.children:
+        child.observe(changes.append, "value")
+    for _ in steps:
+        time.sleep(0.01)
+    assert 4 <= len(changes) <= 15
+
+
 def test_notebook_is_known_by_its_kernel(monkeypatch):
     import IPython
 
