@@ -7,12 +7,16 @@ text: that line is what a stored notebook, a printed page or a test sees.
 import html
 import io
 import math
+import threading
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     import numpy as np
 
+# JupyterLab has the messages of widgets answered by a thread beside the one that runs cells, some
+# by both; matplotlib knows one current figure, so one picture is drawn at a time.
+DRAWING = threading.RLock()
 MIMETYPE = "application/vnd.jupyter.widget-view+json"
 
 
@@ -97,8 +101,10 @@ def sliders(
     picture = ipywidgets.Image(format="png", height=height, layout={"object_fit": "contain"})
     message = ipywidgets.HTML()  # a Label would cut off what is longer than the page is wide
 
-    def redraw(_=None) -> None:
-        picture.value = _png(draw(**{name: bar.value for name, bar in bars.items()}), height)
+    def redraw() -> None:
+        with DRAWING:
+            values = {name: bar.value for name, bar in bars.items()}
+            picture.value = _png(draw(**values), height)
 
     def changed(_=None) -> None:
         try:

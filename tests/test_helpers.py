@@ -1874,6 +1874,28 @@ def test_sliders_take_tensors(shown):
     assert (pixels(box.children[1].children[1]) == 0).all()
 
 
+def test_two_threads_draw_one_after_the_other(shown):
+    # JupyterLab answers the messages of widgets in a thread beside the one that runs cells.
+    drawing, together = threading.Lock(), []
+
+    def draw(x):
+        together.append(not drawing.acquire(blocking=False))
+        time.sleep(0.05)
+        if not together[-1]:
+            drawing.release()
+        return np.full((2, 2), x)
+
+    widgets.sliders(draw, {"x": (0, 1, 0)}, caption="c", height=2)
+    [(box, _)] = views(shown)
+    [bar] = [c for c in box.children[1].children[0].children if hasattr(c, "readout")]
+    threads = [threading.Thread(target=setattr, args=(bar, "value", k / 5)) for k in range(1, 5)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert together == 5 * [False]
+
+
 def test_progress_outside_a_notebook_passes_everything_on(capfd):
     assert list(widgets.progress_bar([1, 2, 3], "counting")) == [1, 2, 3]
     assert list(widgets.progress_bar((i for i in range(2)), "counting", total=2)) == [0, 1]
