@@ -85,8 +85,9 @@ def sliders(
         if isinstance(given, str):
             starts[name] = given
             bars[name] = ipywidgets.Text(
-                value=given, description=name, continuous_update=False, style=style
-            )
+                value=given, description=name, continuous_update=False, style=style,
+                layout={"width": "auto"},
+            )  # fmt: skip
             continue
         low, high, start = given
         if not low < high:
@@ -94,11 +95,17 @@ def sliders(
         if not low <= start <= high:
             raise ValueError(f"slider {name!r}: {start} does not lie between {low} and {high}")
         starts[name] = start
+        # About 40 steps; the start must be one of them, or the page moves the slider off it.
+        below = max(1, round(40 * (start - low) / (high - low)))
+        step = (start - low) / below if start > low else (high - low) / 40
         bars[name] = ipywidgets.FloatSlider(
-            value=start, min=low, max=high, step=(high - low) / 40, description=name,
-            readout_format=".1f", style=style,
+            value=start, min=low, max=high, step=step, description=name,
+            readout_format=".1f", style=style, layout={"width": "auto"},
         )  # fmt: skip
-    picture = ipywidgets.Image(format="png", height=height, layout={"object_fit": "contain"})
+    picture = ipywidgets.Image(
+        format="png", height=height,
+        layout={"object_fit": "contain", "min_width": "0", "align_self": "flex-start"},
+    )  # fmt: skip
     message = ipywidgets.HTML()  # a Label would cut off what is longer than the page is wide
 
     def redraw() -> None:
@@ -122,7 +129,11 @@ def sliders(
     button = ipywidgets.Button(description="Reset")
     button.on_click(reset)
     redraw()
-    panel = ipywidgets.HBox([ipywidgets.VBox([*bars.values(), button]), picture])
+    # Numbers stand beside the picture, in a column that it may not squeeze; a sentence above it.
+    numbers = not any(isinstance(start, str) for start in starts.values())
+    column = {"flex": "0 0 300px"} if numbers else {}
+    controls = ipywidgets.VBox([*bars.values(), button], layout=column)
+    panel = (ipywidgets.HBox if numbers else ipywidgets.VBox)([controls, picture])
     above = ipywidgets.HTML(html.escape(caption, quote=False))
     _display(ipywidgets.VBox([above, panel, message]), caption)
 

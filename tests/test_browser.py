@@ -108,6 +108,9 @@ LABEL = """control => (control.closest('label') || control.closest('.widget-inli
 CUT_OFF = """cell => Array.from(
     cell.querySelectorAll('.widget-label, .widget-readout, button, .jp-OutputArea-output'),
 ).filter(e => e.scrollWidth > e.clientWidth + 1).map(e => e.textContent.trim().slice(0, 60))"""
+SQUEEZED = """cell => Array.from(cell.querySelectorAll('.widget-readout, input[type=text]'))
+    .filter(e => e.offsetWidth < (e.matches('input') ? 250 : 25))
+    .map(e => e.parentElement.textContent.trim() || 'a field')"""
 BAD_FORMULAS = """() => Array.from(
     document.querySelectorAll('mjx-merror, [data-mjx-error]')).map(e => e.textContent)"""
 
@@ -368,6 +371,8 @@ class Notebook:
             moved += len(controls)
             cut = shown.evaluate(CUT_OFF)
             assert not cut, f"{self.name}, cell {number}: cut off at the side: {cut}"
+            narrow = shown.evaluate(SQUEEZED)
+            assert not narrow, f"{self.name}, cell {number}: too narrow to read: {narrow}"
         return moved
 
 

@@ -1792,6 +1792,20 @@ def test_sliders_refuses_what_is_no_picture(shown, shape):
     assert shown == []
 
 
+@pytest.mark.parametrize(
+    ("low", "high", "start"), [(0, 180, 30), (0, 1, 0), (-1, 3, 3), (2, 99, 7)]
+)
+def test_the_start_is_one_of_the_steps_of_a_slider(shown, low, high, start):
+    # Else the page moves the slider to the nearest step, and Reset does not lead back.
+    widgets.sliders(
+        lambda x: np.full((2, 2), (x - low) / (high - low)), {"x": (low, high, start)}, caption="c"
+    )
+    [(box, _)] = views(shown)
+    step = box.children[1].children[0].children[0].step
+    assert (start - low) / step == pytest.approx(round((start - low) / step), abs=1e-9)
+    assert step == pytest.approx((high - low) / 40, rel=0.2)
+
+
 def test_a_field_to_type_in_and_a_picture_in_color(shown):
     def draw(color, light):
         if color not in ("red", "blue"):
