@@ -41,7 +41,7 @@ TYPED = {
     "04_diffusion": "a large green cross at the top left",
     "05_words_and_tokens": "The tokens of another sentence",
     "07_transformer": "The princess finds her hat.",
-    "09_llms_and_prompting": "One sunny morning Tom was on the hill. _ was in the library. Lily was there too.",
+    "09_llms_and_prompting": "One sunny morning Tom was on the hill. _ was in the library.",
     "01_hugging_face": "The battery died after a week",
     "07_multimodal": "a large pink cross below a small green triangle",
     "08_reasoning_and_tools": "What does a generator return?",
