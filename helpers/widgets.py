@@ -81,11 +81,11 @@ def sliders(
         raise ValueError("sliders needs at least one range")
     bars, starts = {}, {}
     for name, given in ranges.items():
-        style = {"description_width": "initial"}
+        label, style = name.replace("_", " ").strip(), {"description_width": "initial"}
         if isinstance(given, str):
             starts[name] = given
             bars[name] = ipywidgets.Text(
-                value=given, description=name, continuous_update=False, style=style,
+                value=given, description=label, continuous_update=False, style=style,
                 layout={"width": "auto"},
             )  # fmt: skip
             continue
@@ -99,7 +99,7 @@ def sliders(
         below = max(1, round(40 * (start - low) / (high - low)))
         step = (start - low) / below if start > low else (high - low) / 40
         bars[name] = ipywidgets.FloatSlider(
-            value=start, min=low, max=high, step=step, description=name,
+            value=start, min=low, max=high, step=step, description=label,
             readout_format=".1f", style=style, layout={"width": "auto"},
         )  # fmt: skip
     picture = ipywidgets.Image(

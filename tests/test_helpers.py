@@ -1736,17 +1736,18 @@ def pixels(picture):
 def test_moving_a_slider_changes_the_picture(shown):
     asked = []
 
-    def draw(x, y):
-        asked.append((x, y))
-        return np.array([[0.0, 0.5, 1.0], [x, y, 2.0]])
+    def draw(x_of_it, y_):
+        asked.append((x_of_it, y_))
+        return np.array([[0.0, 0.5, 1.0], [x_of_it, y_, 2.0]])
 
-    widgets.sliders(draw, {"x": (0, 1, 0.25), "y": (-1, 3, 0)}, caption="Move both.", height=10)
+    ranges = {"x_of_it": (0, 1, 0.25), "y_": (-1, 3, 0)}
+    widgets.sliders(draw, ranges, caption="Move both.", height=10)
     [(box, text)] = views(shown)
     assert text == "Move both."
     above, panel, message = box.children
     assert above.value == "Move both." and message.value == ""
     (first, second, button), picture = panel.children[0].children, panel.children[1]
-    assert (first.description, first.min, first.max, first.value) == ("x", 0, 1, 0.25)
+    assert (first.description, first.min, first.max, first.value) == ("x of it", 0, 1, 0.25)
     assert (second.description, second.min, second.max, second.value) == ("y", -1, 3, 0)
 
     start = pixels(picture)
