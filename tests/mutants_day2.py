@@ -168,4 +168,9 @@ CODE = {
 }
 
 # lesson -> name of the mutant -> why nothing notices it
-SURVIVORS = {}
+SURVIVORS = {
+    "2.04": {
+        "class never left out": "the claims are about what guided drawings look like, and those "
+        "hold as well when the step leads away from a class that was never learned",
+    },
+}
