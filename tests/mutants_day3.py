@@ -187,4 +187,9 @@ CODE = {
 }
 
 # lesson -> name of the mutant -> why nothing notices it
-SURVIVORS = {}
+SURVIVORS = {
+    "3.07": {
+        "filling counted in the likelihood": "the two captions of a pair are equally long, "
+        "and what follows their ends is nearly certain",
+    },
+}
