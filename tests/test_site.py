@@ -366,7 +366,8 @@ def address(built):
 @contextlib.contextmanager
 def opened(browser, address, name):
     """A page of the site with its formulas set; nothing may be asked from elsewhere, or missed."""
-    page = browser.new_page(viewport={"width": 1280, "height": 800})
+    # Without motion: a button on its way from light to dark has, for a moment, neither's contrast.
+    page = browser.new_page(viewport={"width": 1280, "height": 800}, reduced_motion="reduce")
     page.set_default_timeout(120_000)
     asked, missed = [], []
     page.on("request", lambda request: asked.append(request.url))
