@@ -107,17 +107,72 @@ CODE = {
     },
     "1.06": {
         "KL with the wrong sign": ("x, z) - kl(mu, log_var)", "x, z) + kl(mu, log_var)"),
+        "no KL": ("model.log_likelihood(x, z) - kl(mu, log_var)", "model.log_likelihood(x, z)"),
+        "mean over pixels": (
+            ".sum(dim=1)  # (B,): a sum over pixels, never a mean",
+            ".mean(dim=1)  # (B,)",
+        ),
+        "bins twice as wide": (
+            "x, half = to_unit(x).unsqueeze(2), 1 / (n_levels - 1)",
+            "x, half = to_unit(x).unsqueeze(2), 2 / (n_levels - 1)",
+        ),
         "bins without tails": ("torch.where(x > -1, inside", "torch.where(x > -2, inside"),
+        "bin without width": ("torch.expm1(-width)", "torch.expm1(width)"),
+        "test on training pictures": (
+            "vae_bound = bound(vae, test)",
+            "vae_bound = bound(vae, train)",
+        ),
         "train on test pictures": (
             "for part in (data.train_x, data.validation_x",
             "for part in (data.test_x, data.validation_x",
         ),
+        "no early stopping": ('keep_best=True, label="first VAE"', 'label="first VAE"'),
+        "warps far too strong": (
+            "def warp_half(x, strength=0.15)",
+            "def warp_half(x, strength=1.5)",
+        ),
+        "a tenth of the steps": ("steps=2_000, short=500", "steps=200, short=500"),
+        "two latents": ("latents=16, hidden=256", "latents=2, hidden=256"),
+        "conditional weights upside down": (
+            "log_ratio = (prior.log_prob(z) - q.log_prob(z))",
+            "log_ratio = (q.log_prob(z) - prior.log_prob(z))",
+        ),
+        "one logistic": ("self, components=2, dropout=0.1", "self, components=1, dropout=0.1"),
         "no dropout": ("self, components=2, dropout=0.1", "self, components=2, dropout=0.0"),
+        "a yardstick far too long": ("yardstick = distance_to_test(train)", "yardstick = 100.0"),
+        "toy posterior too wide": ("noise / math.sqrt(1 + noise**2))  # exact", "noise)  # exact"),
         "weights upside down": (
             "x, z) + (prior.log_prob(z) - q.log_prob(z)",
             "x, z) + (q.log_prob(z) - prior.log_prob(z)",
         ),
+        "importance samples without noise": (
+            "z = q.sample()\n        rows.append",
+            "z = q.mean\n        rows.append",
+        ),
+        "nats of the wrong latents": ("log_var[:, [d]]).mean()", "log_var[:, [0]]).mean()"),
+        "a traversal that moves nothing": ("moved[row, :, latent] =", "code.clone()[latent] ="),
+        "codes blended as pictures": (
+            "of_codes = paint(vae, (codes[left] + codes[right]) / 2, sample=False)",
+            "of_codes = (test[left] + test[right]) / 2",
+        ),
+        "bumps that are not": ("(p > fenced[..., :-2]) & (p", "(p < fenced[..., :-2]) & (p"),
+        "nested blocks that are not": ("log_r.split(size)", "log_r[:size].split(1)"),
+        "rate and distortion swapped": (
+            "return kl(mu, log_var), -model.log_likelihood(x, reparameterize(mu, log_var))",
+            "return -model.log_likelihood(x, reparameterize(mu, log_var)), kl(mu, log_var)",
+        ),
         "a decoder that sees its own pixel": ("self.peek.tril(-1)", "self.peek.tril(0)"),
+        "no free bits": ("floor=0.5)", "floor=0.0)"),
+        "no warm-up": ("warm_up=settings.short // 2)", "warm_up=0)"),
+        "classes ignored when drawing": (
+            "self.decoder(torch.cat([z, F.one_hot(y, 10)], dim=1))",
+            "self.decoder(torch.cat([z, 0 * F.one_hot(y, 10)], dim=1))",
+        ),
+        "judge trained on the test": (
+            "judge = SVC(C=10).fit(as_rows(train[:5000]), data.train_y[:5000])",
+            "judge = SVC(C=10).fit(as_rows(test), data.test_y)",
+        ),
+        "library with the variance": ("torch.exp(inputs[1] / 2)", "torch.exp(inputs[1])"),
     },
     "1.07": {
         "colors mixed across pixels": (
@@ -138,7 +193,13 @@ CODE = {
 
 # lesson -> name of the mutant -> why nothing notices it
 SURVIVORS = {
+    "00": {
+        "scaled as if there were 256 gray levels": "a common factor changes neither the order by "
+        "ink nor which pixels are above 0, and nothing else is claimed of the gray levels there",
+    },
     "1.06": {
+        "one logistic": "on digits one bump does nearly as well as two: what counts is that the "
+        "likelihood knows the order of gray levels, and no claim says more",
         "no dropout": "warps and averaging alone keep the bound inside its band; the lesson claims "
         "the three cures together",
     },

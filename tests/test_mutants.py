@@ -49,6 +49,13 @@ def broken(lesson: str, old: str, new: str) -> dict:
     return notebook
 
 
+def place_of(lesson: str, name: str) -> int:
+    """The number, from 0, of the code cell that an edit changes."""
+    old = CODE[lesson][name][0]
+    cells = enumerate(code_cells(lesson))
+    return next(number for number, cell in cells if old in "".join(cell["source"]))
+
+
 def as_compared(text: str) -> str:
     """A text output as nbval compares it."""
     for pattern, replacement in RULES:
@@ -119,6 +126,9 @@ def test_a_mistake_is_noticed(lesson, name, tmp_path):
         cwd=run.ROOT, capture_output=True, encoding="utf-8",
     )  # fmt: skip
     assert done.returncode in (0, 1), done.stdout + done.stderr
+    if failed := re.search(r"^FAILED .*::Cell (\d+)", done.stdout, re.MULTILINE):
+        assert int(failed[1]) >= place_of(lesson, name), "a cell before the mistake fails as it is"
+    assert bool(failed) == bool(done.returncode), done.stdout
     survives = name in SURVIVORS.get(lesson, {})
     if survives:
         assert done.returncode == 0, "it is noticed now: take it out of SURVIVORS"
