@@ -130,8 +130,8 @@ CODE = {
             "(losses * weight[:, :-1]).sum() / weight[:, :-1].sum()",
         ),
         "first step without its reward": (
-            "[:, DIGITS:, 0].sum(dim=1)",
-            "[:, DIGITS + 1 :, 0].sum(dim=1)",
+            "[:, DIGITS:, 0]  # of what",
+            "[:, DIGITS + 1 :, 0]  # of what",
         ),
         "threshold judged where it was chosen": (
             "errors(THRESHOLD, half=0)",

@@ -31,6 +31,10 @@ history = training.fit(torch.nn.Linear(1, 1), loss, rows, steps=20, label="toy 3
 CLAIM = """from helpers.metrics import expect
 expect("2 codes: −ELBO", 90.314, at_least=-2, at_most=91.5, unit="nats")"""
 SMALL = "expect('difference', -3e-7, at_most=1e-06)"
+SCORES = """import torch
+from helpers.metrics import score_digits
+pages = torch.randint(17, (100, 8, 8))
+scores = score_digits("GAN", lambda n: pages[:n], pages[:40], training_s=1, parameters=78)"""
 EXERCISE = """from helpers.exercises import exercise
 @exercise("start.brightness")
 def brightness(images): ..."""
@@ -64,6 +68,12 @@ CASES = [
     ("claim: number in its words", CLAIM, "2 codes", "3 codes", False),
     ("claim: not held", CLAIM, "✓ ", "✗ ", False),
     ("claim: no number", CLAIM, "90.31", "nan", False),
+    ("score: number", SCORES, r"distance: [^\\\\]*", "distance: 1,299.4", True),
+    ("score: seconds", SCORES, r"pictures: [^\\\\]*", "pictures: 3e-05", True),
+    ("score: model", SCORES, "GAN, recall", "VAE, recall", False),
+    ("score: measure", SCORES, "GAN, recall", "GAN, F-score", False),
+    ("score: parameters", SCORES, "78", "79", False),
+    ("score: no number", SCORES, r"recall: [^\\\\]*", "recall: nan", False),
     ("exercise: state", EXERCISE, "not attempted", "right", False),
     ("exercise: minutes", EXERCISE, "About 3", "About 4", False),
     ("figure: pixels (nbval never compares them)", FIGURE, "iVBORw0", "iVBORw1", True),

@@ -37,4 +37,6 @@ def enlist(folder: Path) -> None:
     files = [path for path in folder.iterdir() if path.suffix != ".md"]
     lines += [f"{sha256(path)}  {folder.name}/{path.name}" for path in files]
     lines.sort(key=lambda line: line.split("  ")[1])
-    place.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    new = place.with_name(f"{LIST}.part")  # broken off, the old list stays whole
+    new.write_text("\n".join(lines) + "\n", encoding="utf-8", newline="\n")
+    new.replace(place)

@@ -105,7 +105,9 @@ def main() -> None:
     torch.set_num_threads(1)
     made = make()
     parts = [f" {json.dumps(key)}: {_lines(value)}" for key, value in made.items()]
-    FILE.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8")
+    new = FILE.with_suffix(".json.part")  # broken off, the old file stays whole
+    new.write_text("{\n" + ",\n".join(parts) + "\n}\n", encoding="utf-8", newline="\n")
+    new.replace(FILE)
     print(Counter(row[-1] for row in made["judgements"]), FILE.stat().st_size, "bytes")
 
 
