@@ -180,16 +180,28 @@ CODE = {
         ),
         "mask off by one": ("(chosen * mask[:, 1:])", "(chosen * mask[:, :-1])"),
         "judged on the training rows": (
-            "positive, cv=folds,",
-            "positive, cv=[(np.arange(len(rows)), np.arange(len(rows)))],",
+            "positive, cv=folds)",
+            "positive, cv=[(np.arange(len(rows)), np.arange(len(rows)))])",
         ),
     },
 }
 
 # lesson -> name of the mutant -> why nothing notices it
 SURVIVORS = {
+    "3.01": {
+        "learning rate chosen on the test": "validation and test sentences are of one kind: both "
+        "choose the same rate, and accuracy stays in its band",
+    },
+    "3.03": {
+        "alpha chosen on the test": "the best compromise lies far from both ends on either set, "
+        "and the claim leaves room for chance",
+    },
     "3.07": {
         "filling counted in the likelihood": "the two captions of a pair are equally long, "
         "and what follows their ends is nearly certain",
+    },
+    "3.08": {
+        "threshold judged where it was chosen": "other topics score so low that the threshold "
+        "makes no error on either half",
     },
 }
