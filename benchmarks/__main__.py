@@ -1,9 +1,9 @@
 """The lessons' own code beside the libraries: `python -m benchmarks [NAME ...] [--full] [--gpu]`.
 
 Ratios are taken within one run, of medians over rounds in which both take turns, in processor time
-of one thread; memory is the rise of a fresh process's high-water mark. The code is taken out of
-the notebooks. With all benchmarks the results go to benchmarks/RESULTS.md, otherwise they are only
-printed.
+of one thread; memory is the rise of a fresh process's high-water mark, the median of three. The
+code is taken out of the notebooks. With all benchmarks the results go to benchmarks/RESULTS.md,
+otherwise they are only printed.
 """
 
 import argparse
@@ -94,7 +94,7 @@ def written(reports: dict[str, Report], scale: str) -> str:
         "in which both take turns: ours over the library's in speed (more is better), and in "
         "memory and nats ours over the library's (less is better). Memory is by how much the "
         "high-water mark of a fresh process rises over what it held before the work, imports "
-        "included.",
+        "included: the median of three processes.",
     ]
     if bars:
         head = ("what", "ours", "library", "ratio", "target", "")

@@ -145,7 +145,7 @@ def _grown(prepare: Callable, args: tuple) -> int:
 
 
 def peak(prepare: Callable[..., Callable[[], Any]], *args: Any) -> float:
-    """Megabytes that the work of prepare(*args) needs on top, in a process of its own.
+    """Megabytes that the work of prepare(*args) needs on top: the median of three fresh processes.
 
     prepare imports all that is needed and returns the work, a function; it must be one that a
     module defines, since the process finds it by name.
@@ -154,8 +154,11 @@ def peak(prepare: Callable[..., Callable[[], Any]], *args: Any) -> float:
     context = multiprocessing.get_context("forkserver" if forks else "spawn")
     if forks:
         context.set_forkserver_preload(PRELOADED)  # once, and no process sees another's work
-    with context.Pool(1) as pool:
-        return pool.apply(_grown, (prepare, args)) / MEGABYTE
+    grown = []
+    for _ in range(3):
+        with context.Pool(1) as pool:
+            grown.append(pool.apply(_grown, (prepare, args)))
+    return statistics.median(grown) / MEGABYTE
 
 
 # ---------------------------------------------------------------- growth
