@@ -189,19 +189,19 @@ CODE = {
 # lesson -> name of the mutant -> why nothing notices it
 SURVIVORS = {
     "3.01": {
-        "learning rate chosen on the test": "validation and test sentences are of one kind: both "
-        "choose the same rate, and accuracy stays in its band",
+        "learning rate chosen on the test": "validation and test sentences are of one kind, and "
+        "every claim holds whichever of them chose the rate",
     },
     "3.03": {
-        "alpha chosen on the test": "the best compromise lies far from both ends on either set, "
-        "and the claim leaves room for chance",
+        "alpha chosen on the test": "the best compromise lies between the ends on either set, and "
+        "every claim holds whichever of them chose it",
     },
     "3.07": {
         "filling counted in the likelihood": "the two captions of a pair are equally long, "
         "and what follows their ends is nearly certain",
     },
     "3.08": {
-        "threshold judged where it was chosen": "other topics score so low that the threshold "
-        "makes no error on either half",
+        "threshold judged where it was chosen": "the questions of both halves are of one kind, "
+        "and the claims hold on either",
     },
 }
