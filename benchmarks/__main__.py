@@ -1,9 +1,8 @@
 """The lessons' own code beside the libraries: `python -m benchmarks [NAME ...] [--full] [--gpu]`.
 
 Ratios are taken within one run, of medians over rounds in which both take turns, in processor time
-of one thread; memory is the rise of a fresh process's high-water mark, the median of three. The
-code is taken out of the notebooks. With all benchmarks the results go to benchmarks/RESULTS.md,
-otherwise they are only printed.
+of one thread; memory is the most that tensors hold at once. The code is taken out of the notebooks.
+With all benchmarks the results go to benchmarks/RESULTS.md, otherwise they are only printed.
 """
 
 import argparse
@@ -92,9 +91,9 @@ def written(reports: dict[str, Report], scale: str) -> str:
         "The lessons' own code, taken out of the notebooks, beside the libraries on the same "
         "weights, batches and thread. Speed is in processor time; a ratio is a median over rounds "
         "in which both take turns: ours over the library's in speed (more is better), and in "
-        "memory and nats ours over the library's (less is better). Memory is by how much the "
-        "high-water mark of a fresh process rises over what it held before the work, imports "
-        "included: the median of three processes.",
+        "memory and nats ours over the library's (less is better). Memory is the most that "
+        "tensors held at once during the work, over what they held before it, an exact count; "
+        "what Python and the operations keep for themselves is not in it.",
     ]
     if bars:
         head = ("what", "ours", "library", "ratio", "target", "")

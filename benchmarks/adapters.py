@@ -70,7 +70,7 @@ def step_of(model: Any) -> Callable[[], None]:
 
 
 def work_of_step(make: str, shape: dict) -> Callable[[], Any]:
-    """For a fresh process, which has the encoder already: LoRA and two steps."""
+    """For measure.peak: LoRA on an encoder that is there already, and two steps."""
     step_of(theirs(encoder(TINY)))()  # all that is imported late
     base = encoder(shape)
 

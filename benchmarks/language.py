@@ -106,7 +106,7 @@ def teller_of(model: Any, beginning: torch.Tensor) -> Callable[[], torch.Tensor]
 
 
 def work_of_training(make: str, kind: str, size: tuple) -> Callable[[], Any]:
-    """For a fresh process: two steps of training."""
+    """For measure.peak: two steps of training."""
     code(), getattr(transformers, KINDS[kind])
     rows = tokens(ROWS, TOKENS + 1)
 
@@ -121,7 +121,7 @@ def work_of_training(make: str, kind: str, size: tuple) -> Callable[[], Any]:
 
 
 def work_of_telling(make: str, kind: str, size: tuple, rows: int) -> Callable[[], Any]:
-    """For a fresh process: telling; the model is there already."""
+    """For measure.peak: telling; the model is there already."""
     teller = teller_of({"ours": ours, "theirs": theirs}[make](kind, *size), tokens(rows, 4))
     teller_of({"ours": ours, "theirs": theirs}[make](kind, 8, 1, 1), tokens(1, 4))()  # imports
     return teller
@@ -214,7 +214,7 @@ def profile(scale: str) -> Report:
 
 
 def work_of_attention(by_hand: bool, length: int) -> Callable[[], Any]:
-    """For a fresh process: attention of one head over a text of some length."""
+    """For measure.peak: attention of one head over a text of some length."""
     attend = code().causal_attention if by_hand else code().attend
     q, k, v = torch.randn(3, 1, 1, length, 32)
 

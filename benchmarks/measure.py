@@ -1,20 +1,19 @@
-"""What all benchmarks share: processor time in turns, peak memory of a fresh process, exponents."""
+"""What all benchmarks share: processor time in turns, the most that tensors hold, exponents."""
 
 import contextlib
-import ctypes
 import functools
 import gc
 import io
-import multiprocessing
+import json
 import statistics
-import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from helpers import session
 
-PRELOADED = ["benchmarks.preload"]  # in the server of which fresh processes are forked
 MEGABYTE = 2**20
 
 
@@ -105,60 +104,42 @@ def race(
 # ---------------------------------------------------------------- memory
 
 
-def high_water() -> int:
-    """The most memory that this process has held, in bytes."""
-    if on_gpu():
-        import torch
-
-        return torch.cuda.max_memory_allocated()
-    if sys.platform == "linux":  # ru_maxrss is handed down from the parent, this is not
-        with open("/proc/self/status") as lines:
-            return int(lines.read().split("VmHWM:")[1].split()[0]) * 1024
-    if sys.platform == "win32":
-        import psutil
-
-        return psutil.Process().memory_info().peak_wset
-    import resource
-
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
-
-
-def _grown(prepare: Callable, args: tuple) -> int:
-    """In the fresh process: by how much the high-water mark rises over the prepared work."""
+def _most_held(work: Callable[[], Any]) -> int:
+    """The most bytes that tensors held during the work, over what they held before."""
     import torch
 
-    with contextlib.redirect_stdout(io.StringIO()):
-        work = prepare(*args)
-        warm = torch.ones(4, 4, requires_grad=True)
-        (warm @ warm).sum().backward()  # starts the threads of autograd
-        gc.collect()
-        if sys.platform == "linux":
-            with contextlib.suppress(OSError, AttributeError):  # other C libraries lack the first
-                ctypes.CDLL(None).malloc_trim(0)  # or the work would fill what was freed before
-                with open("/proc/self/clear_refs", "w") as file:
-                    file.write("5")  # sets the mark back to what is held now
-        before = high_water()
+    if on_gpu():
+        before = torch.cuda.memory_allocated()
+        torch.cuda.reset_peak_memory_stats()
         kept = work()
-    after = high_water()
+        del kept
+        return torch.cuda.max_memory_allocated() - before
+    with torch.profiler.profile(
+        activities=[torch.profiler.ProfilerActivity.CPU], profile_memory=True
+    ) as seen:
+        kept = work()
     del kept
-    return max(after - before, 4096)  # a page, at least
+    with tempfile.TemporaryDirectory() as folder:
+        file = Path(folder) / "trace.json"
+        seen.export_chrome_trace(str(file))
+        events = json.loads(file.read_text(encoding="utf-8"))["traceEvents"]
+    changes = [event for event in events if event.get("name") == "[memory]"]
+    if not changes:
+        return 0
+    first = min(changes, key=lambda event: event["ts"])["args"]
+    before = first["Total Allocated"] - first["Bytes"]
+    return max(event["args"]["Total Allocated"] for event in changes) - before
 
 
 def peak(prepare: Callable[..., Callable[[], Any]], *args: Any) -> float:
-    """Megabytes that the work of prepare(*args) needs on top: the median of three fresh processes.
-
-    prepare imports all that is needed and returns the work, a function; it must be one that a
-    module defines, since the process finds it by name.
+    """Megabytes that tensors hold at most, over what they held before, while the work runs that
+    prepare(*args) returns. An exact count of PyTorch's, the same each time: by its profiler, on a
+    GPU by its allocator. What Python and the operations keep for themselves is not in it.
     """
-    forks = "forkserver" in multiprocessing.get_all_start_methods()
-    context = multiprocessing.get_context("forkserver" if forks else "spawn")
-    if forks:
-        context.set_forkserver_preload(PRELOADED)  # once, and no process sees another's work
-    grown = []
-    for _ in range(3):
-        with context.Pool(1) as pool:
-            grown.append(pool.apply(_grown, (prepare, args)))
-    return statistics.median(grown) / MEGABYTE
+    with contextlib.redirect_stdout(io.StringIO()):
+        work = prepare(*args)
+        gc.collect()  # or what dies during the work would count against it
+        return max(_most_held(work), 1) / MEGABYTE
 
 
 # ---------------------------------------------------------------- growth

@@ -89,7 +89,7 @@ def step_of(model: nn.Module) -> Callable[[], None]:
 
 
 def work_of_step(make: str) -> Callable[[], Any]:
-    """For a fresh process: two steps."""
+    """For measure.peak: two steps."""
     diffusion(), network(make)  # all that is imported late
 
     def work():

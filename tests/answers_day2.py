@@ -1135,7 +1135,7 @@ ANSWERS: dict[str, Answers] = {
             """
             D = x.shape[-1]
             theta = base ** (-2 * torch.arange(D // 2, device=x.device) / D)
-            angle = torch.outer(places, theta)
+            angle = torch.outer(places, theta).unsqueeze(1)
             angle = torch.cat([angle, angle], dim=-1)
             a, b = x.chunk(2, dim=-1)
             return x * angle.cos() + torch.cat([-b, a], dim=-1) * angle.sin()
@@ -1144,7 +1144,7 @@ ANSWERS: dict[str, Answers] = {
             a, b = x.chunk(2, dim=-1)
             n = a.shape[-1]
             theta = torch.exp(-math.log(base) * torch.arange(n, device=x.device) / n)
-            turn = torch.polar(torch.ones_like(theta), places[:, None] * theta)
+            turn = torch.polar(torch.ones_like(theta), places[:, None, None] * theta)
             z = torch.complex(a, b) * turn
             return torch.cat([z.real, z.imag], dim=-1)
             """,
@@ -1152,32 +1152,40 @@ ANSWERS: dict[str, Answers] = {
         wrong={
             """
             D = x.shape[-1]
-            angle = places[:, None] * base ** (-2 * torch.arange(D // 2) / D)
+            angle = places[:, None, None] * base ** (-2 * torch.arange(D // 2) / D)
             a, b = x[..., ::2], x[..., 1::2]
             first, second = a * angle.cos() - b * angle.sin(), b * angle.cos() + a * angle.sin()
             return torch.stack([first, second], dim=-1).flatten(-2)
             """: "The pairs are neighbors",
             """
             D = x.shape[-1]
-            angle = places[:, None] * base ** (-2 * torch.arange(D // 2) / D)
+            angle = places[:, None, None] * base ** (-2 * torch.arange(D // 2) / D)
             a, b = x.chunk(2, dim=-1)
             return torch.cat([a * angle.cos() + b * angle.sin(),
                               b * angle.cos() - a * angle.sin()], dim=-1)
             """: "wrong way",
             """
             D = x.shape[-1]
-            angle = places[:, None] * base ** (-torch.arange(D // 2) / D)
+            angle = places[:, None, None] * base ** (-torch.arange(D // 2) / D)
             a, b = x.chunk(2, dim=-1)
             return torch.cat([a * angle.cos() - b * angle.sin(),
                               b * angle.cos() + a * angle.sin()], dim=-1)
             """: "half as fast",
             """
             D = x.shape[-1]
-            angle = torch.arange(x.shape[-2])[:, None] * base ** (-2 * torch.arange(D // 2) / D)
+            at = torch.arange(x.shape[1])[:, None, None]
+            angle = at * base ** (-2 * torch.arange(D // 2) / D)
             a, b = x.chunk(2, dim=-1)
             return torch.cat([a * angle.cos() - b * angle.sin(),
                               b * angle.cos() + a * angle.sin()], dim=-1)
             """: "places are not used",
+            """
+            D = x.shape[-1]
+            angle = places[:, None] * base ** (-2 * torch.arange(D // 2) / D)
+            a, b = x.chunk(2, dim=-1)
+            return torch.cat([a * angle.cos() - b * angle.sin(),
+                              b * angle.cos() + a * angle.sin()], dim=-1)
+            """: "an axis for the heads",
         },
     ),
     # ------------------------------------------------------------ 09 llms_and_prompting

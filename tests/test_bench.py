@@ -46,9 +46,7 @@ def quick():
 @pytest.fixture(scope="module")
 def reports():
     """What every benchmark finds at its smallest setting."""
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(measure, "peak", lambda prepare, *args: measure._grown(prepare, args) / 2**20)
-        return {name: bench.run(name, "tiny") for name in bench.BENCHMARKS}
+    return {name: bench.run(name, "tiny") for name in bench.BENCHMARKS}
 
 
 def test_each_benchmark_has_its_bars_with_a_target(reports):
@@ -123,16 +121,24 @@ def test_a_race_takes_turns_and_divides_theirs_by_ours(monkeypatch):
     assert "".join(calls) == "ab" + "bbaa" + "aabb" + "bbaa" + "aabb"
 
 
-def holds(megabytes):
-    """Prepared work for a fresh process: a tensor of ones."""
-    return lambda: torch.ones(megabytes * 2**18)
+def passes_through(megabytes):
+    """Work that holds twice as much for a moment as it returns, and makes a tenth of it before."""
+    before = torch.ones(megabytes * 2**18 // 10)
+
+    def work():
+        first = torch.ones(megabytes * 2**18)
+        second = first + 1
+        del first
+        return second, before
+
+    return work
 
 
-def test_peak_is_that_of_a_fresh_process(monkeypatch):
-    monkeypatch.setattr(measure, "PRELOADED", ["torch"])
+def test_peak_is_the_most_that_tensors_hold_and_the_same_each_time():
     kept = torch.ones(80 * 2**18)  # of this process, so it must not count
-    large, small = measure.peak(holds, 60), measure.peak(holds, 10)
-    assert 58 < large < 75 and 9 < small < 25, (large, small, kept.shape)
+    found = [measure.peak(passes_through, megabytes) for megabytes in (10, 60, 60)]
+    assert [round(value, 2) for value in found] == [20, 120, 120], kept.shape
+    assert measure.peak(lambda: lambda: None) < 1e-5
 
 
 def test_seconds_are_of_the_processor():

@@ -676,7 +676,8 @@ def names_of_day2_words(sections: list[dict[str, Any]]) -> None:
     seen = torch.arange(9) <= torch.arange(6, 9)[:, None]
     torch.testing.assert_close(gpt["out"], attend(gpt["q"], k, v, seen))
     torch.testing.assert_close(gpt["x"].square().mean(1), torch.ones(5), rtol=1e-4, atol=1e-4)
-    torch.testing.assert_close(gpt["turned"], day2.rotate(gpt["q"], torch.arange(6, 9)))
+    turned = day2.rotate(gpt["q"].transpose(1, 2), torch.arange(6, 9)).transpose(1, 2)
+    torch.testing.assert_close(gpt["turned"], turned)
     p, gone = gpt["logits"].softmax(-1), gpt["gone"]
     kept = (p * ~gone).sum(-1)
     assert (kept >= 0.9).all() and (kept - p.masked_fill(gone, 2).amin(-1) < 0.9).all()

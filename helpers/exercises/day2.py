@@ -1936,7 +1936,7 @@ define(
 def rotate(x, places, base=10_000.0):
     half = x.shape[-1] // 2
     speeds = base ** (-torch.arange(half, device=x.device) / half)
-    angles = places[:, None] * speeds
+    angles = places[:, None, None] * speeds  # an axis for the heads
     cos, sin = angles.cos(), angles.sin()
     a, b = x[..., :half], x[..., half:]
     return torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1)
@@ -1956,17 +1956,22 @@ define(
     gradients=True,
     hints=[
         "half = D // 2; theta = base ** (-torch.arange(half, device=x.device) / half); angles = "
-        "places[:, None] * theta, of shape (T, D/2), fits the last two axes.",
+        "places[:, None, None] * theta, of shape (T, 1, D/2), is the same for all heads.",
         "a, b = x[..., :half], x[..., half:] are the two numbers of each pair.",
         "torch.cat([a * cos - b * sin, b * cos + a * sin], dim=-1).",
     ],
     cases=lambda: [
-        (_normal(2, 3, 5, 8), torch.arange(5), 10_000.0),
-        (_normal(1, 2, 4, 16, seed=1), torch.arange(7, 11), 10_000.0),
+        (_normal(1, 4, 4, 16, seed=1), torch.arange(7, 11), 10_000.0),
+        (_normal(2, 5, 3, 8), torch.arange(5), 10_000.0),
         (_normal(1, 1, 1, 4, seed=2), torch.tensor([3]), 100.0),
     ],
     checks=[_check_device],
     mistakes={
+        "Heads turn here as if they were places. The angles need an axis for the heads: "
+        "(T, 1, D/2).":
+        lambda x, places, base=10_000.0: (
+            rotate(x.transpose(1, 2), places, base).transpose(1, 2)
+        ),
         "The turn goes the wrong way: the sign of the sines is changed.":
         lambda x, places, base=10_000.0: rotate(x, -places, base),
         "The pairs are neighbors (0, 1), (2, 3), … here. Ours are (i, i + D/2).": _neighbors,
@@ -1983,7 +1988,7 @@ define(
         "All pairs turn at the same speed. Pair i turns at base^(−2 i / D).":
         lambda x, places, base=10_000.0: rotate(x, places, 1.0),
         "The places are not used: every token turns as its index in x. With a cache they differ.":
-        lambda x, places, base=10_000.0: rotate(x, torch.arange(x.shape[-2]), base),
+        lambda x, places, base=10_000.0: rotate(x, torch.arange(x.shape[1]), base),
         "base is fixed at 10,000. Use the argument.":
         lambda x, places, base=10_000.0: rotate(x, places),
         "i counts from 1 here. It counts from 0: the first pair turns by 1 radian per place.":
