@@ -26,7 +26,7 @@ BENCHMARKS = {  # name -> the function, and what it compares
     "lora": ("adapters:lora", "LoRA against peft"),
     "denoiser": ("pictures:denoiser", "the denoiser against diffusers' UNet2DModel"),
     "bpe": ("tokens:bpe", "byte-pair encoding against tokenizers"),
-    "growth": ("language:growth", "time and memory against data, width, depth and length"),
+    "growth": ("growth:growth", "time and memory of each lesson's code against size"),
     "quality": ("pictures:quality", "VAE, GAN and diffusion on digits against seconds"),
 }
 PACKAGES = ("torch", "transformers", "diffusers", "peft", "tokenizers", "numpy")

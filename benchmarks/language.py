@@ -1,4 +1,4 @@
-"""The GPT of lesson 2.08 beside transformers: training, telling with a cache, and how it grows."""
+"""The GPT of lesson 2.08 beside transformers: training, and telling with a cache."""
 
 import functools
 import itertools
@@ -21,16 +21,10 @@ SIZES = {"64 wide": (64, 4, 2), "128 wide": (128, 4, 4), "256 wide": (256, 6, 8)
 KINDS = {"GPT": "GPT2LMHeadModel", "Llama form": "LlamaForCausalLM"}
 NEW = 60  # tokens to tell
 SCALES = {
-    "tiny": dict(sizes=1, rounds=1, batches=(1,), lengths=(8, 16), widths=(16, 32), heavy=(16, 32)),
-    "default": dict(
-        sizes=3, rounds=5, batches=(1, 8, 32), lengths=(256, 512, 1024, 2048),
-        widths=(128, 192, 256), heavy=(1024, 2048, 4096),
-    ),
-    "full": dict(
-        sizes=3, rounds=15, batches=(1, 8, 32), lengths=(256, 512, 1024, 2048, 4096),
-        widths=(128, 192, 256, 384, 512), heavy=(1024, 2048, 4096, 8192),
-    ),
-}  # fmt: skip
+    "tiny": dict(sizes=1, rounds=1, batches=(1,)),
+    "default": dict(sizes=3, rounds=5, batches=(1, 8, 32)),
+    "full": dict(sizes=3, rounds=15, batches=(1, 8, 32)),
+}
 
 
 @functools.cache
@@ -39,14 +33,13 @@ def code() -> SimpleNamespace:
     logging.getLogger("transformers").setLevel(logging.ERROR)
     return lesson.run(
         lesson.place(2, 8), "GPT", "Config", "modern", "next_token_loss", "training_step",
-        "generate", "greedy", "Cache", "attend", "causal_attention",
-        "renamed", "turned", "GPT2_NAMES", "LLAMA_NAMES",
+        "generate", "greedy", "renamed", "turned", "GPT2_NAMES", "LLAMA_NAMES",
     )  # fmt: skip
 
 
-def ours(kind: str, width: int, layers: int, heads: int, context: int = CONTEXT) -> Any:
+def ours(kind: str, width: int, layers: int, heads: int) -> Any:
     config = code().Config(
-        vocabulary=VOCABULARY, context=context, width=width, layers=layers, heads=heads
+        vocabulary=VOCABULARY, context=CONTEXT, width=width, layers=layers, heads=heads
     )
     return (code().GPT if kind == "GPT" else code().modern)(config).to(code().run.device)
 
@@ -208,84 +201,3 @@ def profile(scale: str) -> Report:
     head = ("model", "work", "calls of operations", "share of the time, largest first")
     note = "By torch.profiler, which itself slows small operations most."
     return Report([], [Table("Where the time goes (ours, 64 wide)", head, rows, note)])
-
-
-# ---------------------------------------------------------------- growth
-
-
-def work_of_attention(by_hand: bool, length: int) -> Callable[[], Any]:
-    """For measure.peak: attention of one head over a text of some length."""
-    attend = code().causal_attention if by_hand else code().attend
-    q, k, v = torch.randn(3, 1, 1, length, 32)
-
-    def work():
-        with torch.inference_mode():
-            return attend(q, k, v)
-
-    return work
-
-
-def growing(sizes: Any, make: Callable[[Any], Callable], rounds: int) -> list[float]:
-    """Seconds at each size, the median of rounds that visit all sizes in turn."""
-    works = [make(size) for size in sizes]
-    spent: list[list[float]] = [[] for _ in works]
-    for number in range(rounds + 1):
-        for work, list_ in zip(works, spent, strict=True):
-            value = measure.seconds(work)
-            if number:  # the first round warms up
-                list_.append(value)
-    return [sorted(list_)[len(list_) // 2] for list_ in spent]
-
-
-def cached_token(length: int) -> Callable[[], Any]:
-    """Attention of one new token over kept keys and values of a text of some length."""
-    q = torch.randn(64, 4, 1, 32)
-    k, v = torch.randn(2, 64, 4, length, 32)
-    return torch.inference_mode()(lambda: code().attend(q, k, v))
-
-
-def kept_bytes(length: int) -> int:
-    """Bytes in the cache after a text of some length."""
-    model, cache = ours("GPT", 64, 4, 2, context=length), code().Cache()
-    with torch.inference_mode():
-        model(tokens(1, length), cache)
-    return sum(t.numel() * t.element_size() for pair in cache.kept.values() for t in pair)
-
-
-def growth(scale: str) -> Report:
-    """How time and memory grow with data, width, depth and length, beside the theory."""
-    asked = SCALES[scale]
-    lengths, widths, heavy, rounds = (asked[n] for n in ("lengths", "widths", "heavy", "rounds"))
-    data, depths = ((2, 4) if scale == "tiny" else (4, 8, 16, 32)), (1, 2, 4, 8)
-    wide = widths[0]
-
-    def attention(by_hand):
-        return lambda length: work_of_attention(by_hand, length)
-
-    def step(rows=ROWS, width=wide, layers=2):
-        return step_of(ours("GPT", width, layers, 4), tokens(rows, TOKENS + 1))
-
-    found = [
-        ("attention by hand, time", "length", lengths, growing(lengths, attention(True), rounds),
-         "2"),
-        ("attention by hand, memory", "length", heavy,
-         [measure.peak(work_of_attention, True, n) for n in heavy], "2"),
-        ("PyTorch's attention, time", "length", lengths,
-         growing(lengths, attention(False), rounds), "2"),
-        ("one more token, keys and values kept, time", "length", lengths,
-         growing(lengths, cached_token, rounds), "1"),
-        ("what the cache keeps, bytes", "length", lengths, [kept_bytes(n) for n in lengths], "1"),
-        ("a training step, time", "rows of data", data, growing(data, step, rounds), "1"),
-        ("a training step, time", "layers", depths,
-         growing(depths, lambda n: step(layers=n), rounds), "1 (tables and head come once)"),
-        ("a training step, time", "width", widths,
-         growing(widths, lambda n: step(width=n), rounds), "2 (small operations: 1)"),
-    ]  # fmt: skip
-    rows = [
-        (what, f"{of}: {', '.join(map(str, sizes))}", theory,
-         f"{measure.exponent(sizes, values):.2f}",
-         ", ".join(f"{value / values[0]:.3g}" for value in values))
-        for what, of, sizes, values, theory in found
-    ]  # fmt: skip
-    head = ("what", "grows with", "exponent, theory", "measured", "times the first")
-    return Report([], [Table("Growth (lesson 2.08)", head, rows)])
