@@ -142,7 +142,7 @@ def transformer(width: int) -> Callable:
 
 def gpt(rows: int = 8, length: int = 64, width: int = 128, layers: int = 2) -> Callable:
     code = names("2.08", "GPT", "Config", "next_token_loss")
-    model = code.GPT(code.Config(144, length, width, layers, 4))
+    model = code.GPT(code.Config(144, context=length, width=width, layers=layers, heads=4))
     ids = torch.randint(144, (rows, length + 1))
     return step(model.parameters(), lambda: code.next_token_loss(model, ids))
 
@@ -157,7 +157,7 @@ def one_more_token(length: int) -> Callable:
 def cache(length: int) -> Callable:
     """Reading a text into the cache of a model of one layer."""
     code = names("2.08", "GPT", "Config", "Cache")
-    model = code.GPT(code.Config(144, length, 64, 1, 4))
+    model = code.GPT(code.Config(144, context=length, width=64, layers=1, heads=4))
     ids = torch.randint(144, (8, length))
 
     def work():
@@ -183,6 +183,13 @@ def pooling(texts: int) -> Callable:
     return without_gradients(pool, torch.randn(texts, 64, 128), torch.ones(texts, 64))
 
 
+def library_gpt(width: int) -> Callable:
+    code = names("3.02", "new_model", "loss_of", "T", "V")
+    model = code.new_model(width)
+    rows = torch.randint(code.V, (8, code.T + 1))
+    return step(model.parameters(), lambda: code.loss_of(model, rows))
+
+
 def common_words(length: int) -> Callable:
     lcs = names("3.03", "lcs").lcs
     one, two = (torch.randint(20, (length,)).tolist() for _ in range(2))
@@ -194,10 +201,22 @@ def four_bits(rows: int) -> Callable:
     return without_gradients(code.nf4_quantize, torch.randn(rows, 1024), code.LEVELS)
 
 
+def chosen_answers(openings: int) -> Callable:
+    best_of_n = names("3.06", "best_of_n").best_of_n
+    proxy, value = torch.randn(2, openings, 64)
+    return without_gradients(best_of_n, proxy, value, 8)
+
+
 def pictures_and_captions(pairs: int) -> Callable:
     clip_loss = names("3.07", "clip_loss").clip_loss
     one, two = (F.normalize(torch.randn(pairs, 64), dim=1) for _ in range(2))
     return without_gradients(clip_loss, one, two, torch.tensor(10.0))
+
+
+def vote(tries: int) -> Callable:
+    majority = names("3.08", "majority").majority
+    votes = torch.randint(10, (tries,)).tolist()
+    return lambda: majority(votes)
 
 
 def intervals(items: int) -> Callable:
@@ -256,10 +275,14 @@ LAWS = [
     Law("2.09", "reading with biases of distance", "length", (512, 1024, 2048), two_sided,
         "2", "2"),
     Law("3.01", "mean pooling", "texts", (64, 256, 1024), pooling, "1", "1"),
+    Law("3.02", "training step of the library's GPT-2", "width", (128, 256, 512), library_gpt,
+        "2 (small operations: 1)", "1 (weights: 2)"),
     Law("3.03", "longest common subsequence", "words", (50, 100, 200, 400), common_words,
         "2", "not in tensors"),
     Law("3.05", "quantization to 4 bits", "rows", (64, 256, 1024), four_bits, "1", "1"),
+    Law("3.06", "the best of eight", "openings", (1000, 4000, 16000), chosen_answers, "1", "1"),
     Law("3.07", "CLIP's loss", "pairs", (500, 1000, 2000), pictures_and_captions, "2", "2"),
+    Law("3.08", "majority", "votes", (1000, 4000, 16000), vote, "1", "not in tensors"),
     Law("3.09", "bootstrap", "items", (500, 1000, 2000), intervals, "1", "1"),
     Law("3.10", "quantization to 8 bits", "rows", (512, 1024, 2048), eight_bits, "1", "1"),
 ]  # fmt: skip
