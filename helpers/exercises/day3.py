@@ -3,7 +3,6 @@
 import itertools
 import math
 import re
-from collections import Counter
 
 import numpy as np
 import torch
@@ -1519,8 +1518,8 @@ define(
 
 
 def majority(votes):
-    counts = Counter(votes)
-    return max(counts, key=counts.get)  # of equals the first: a Counter keeps their order
+    counts = {vote: votes.count(vote) for vote in dict.fromkeys(votes)}
+    return max(counts, key=counts.get)  # of equals the first: dicts keep their order
 
 
 define(
@@ -1530,9 +1529,8 @@ define(
     level="easy",
     hints=[
         "Count how often each answer comes up; return the answer with the largest count.",
-        "A dict keeps the order in which its keys came, and so does a Counter; max returns the "
-        "first of equals.",
-        "counts = Counter(votes); return max(counts, key=counts.get).",
+        "A dict keeps the order in which its keys came, and max returns the first of equals.",
+        "counts = {vote: votes.count(vote) for vote in votes}; return max(counts, key=counts.get).",
     ],
     cases=lambda: [
         ([3, 7, 7, 1],),
