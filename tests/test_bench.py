@@ -99,6 +99,17 @@ def test_a_bar_is_met_or_missed(ratio, least, most, met):
     assert bench.line(bar)[-1] == ("met" if met else "**missed**")
 
 
+def test_what_a_law_names_does_grow(reports):
+    """Memory is counted exactly, so even the two smallest sizes tell."""
+    [table] = reports["growth"].tables
+    for row in table.rows:
+        theory, measured = row[5], row[6]
+        if theory == "0":
+            assert abs(float(measured)) < 0.1, row
+        elif theory != "not in tensors":
+            assert abs(float(measured) - float(theory[0])) < 0.5, row
+
+
 def test_exponents_of_known_growth():
     sizes = [3, 10, 40, 200]
     for p in (0, 0.5, 1, 2):
