@@ -167,6 +167,79 @@ def test_network_cut_in_mid_download(network, table, what, mode):
     )
 
 
+FETCH = """
+import sys
+from tools import prefetch
+prefetch.ITEMS = {"student/model": lambda: prefetch.model("student/model")}
+sys.exit(prefetch.main([]))
+"""
+CUTS = {  # how the hub fails, how often, and whether the model comes in spite of it
+    "drops once": ("drops", 1, True), "drops": ("drops", 99, False),
+    "truncates": ("truncates", 99, False), "wrong bytes": ("wrong bytes", 99, False),
+    "stalls": ("stalls", 99, False),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("name", CUTS)
+def test_hub_cut_in_mid_download(table, tmp_path, monkeypatch, name):
+    mode, left, comes = CUTS[name]
+    weights, over, send = bytes(range(256)) * 2_000, threading.Event(), hub._Handler.send
+
+    def failing(self, content, status=200, headers=None):
+        nonlocal left
+        if self.command != "GET" or left == 0 or content != weights:
+            return send(self, content, status, headers)
+        left -= 1
+        if mode == "wrong bytes":
+            return send(self, b"<html>Log in to the network of this hotel</html>", status, headers)
+        half = content[: len(content) // 2]
+        if mode == "truncates":
+            return send(self, half, status, headers)
+        self.send_response(status)
+        for key, value in ({"Content-Length": str(len(content))} | headers).items():
+            self.send_header(key, value)
+        self.end_headers()
+        self.wfile.write(half)
+        self.wfile.flush()
+        if mode == "stalls":
+            over.wait(60)
+        self.close_connection = True
+
+    monkeypatch.setattr(hub._Handler, "send", failing)
+    with hub.start(tmp_path / "hub") as running:
+        place = running.place("student/model")
+        place.mkdir(parents=True)
+        for file in ("config.json", "tokenizer.json"):
+            (place / file).write_bytes(b"{}")
+        (place / "model.safetensors").write_bytes(weights)
+        home = tmp_path / "home"
+        given = dict(HF_ENDPOINT=running.url, HF_HOME=str(home), HF_HUB_DOWNLOAD_TIMEOUT="1")
+        given |= dict(no_proxy="*", PYTHONPATH=str(ROOT), PYTHONUTF8="1")
+
+        def fetch():
+            command = [sys.executable, "-c", FETCH]
+            return subprocess.run(
+                command, env=os.environ | given, capture_output=True, encoding="utf-8", timeout=120
+            )
+
+        first = fetch()
+        here = [path for path in home.rglob("model.safetensors") if path.is_file()]
+        assert first.returncode == (0 if comes else 1), first.stderr[-3000:]
+        assert "Traceback" not in first.stdout + first.stderr
+        assert ("✗ student/model could not be downloaded (" in first.stdout) != comes
+        assert len(here) == comes  # whole, or not there at all
+        over.set()
+        left = 0
+        second = fetch()
+        assert second.returncode == 0, second.stderr[-3000:]
+    [here] = [path for path in home.rglob("model.safetensors") if path.is_file()]
+    assert here.read_bytes() == weights
+    table["network cut in mid-download"][f"hub {name}, model"] = (
+        "the library asks again, and the model comes whole" if comes
+        else "one sentence, no half model in its place; the next try loads"
+    )  # fmt: skip
+
+
 # ---------------------------------------------------------------- training, to be disturbed
 
 DIM, ROWS, STEPS = 6, 40, 60
