@@ -513,7 +513,7 @@ EXCEPTIONS = {  # body of vae.kl -> the exception, the line quoted, and the advi
     "return mu + torch.ones(3, device='meta')": ("device", "on the device of the inputs: torch.ra"),
     "raise RuntimeError('all on the same device')":
     ("same device", "Make new tensors on the device of the inputs"),
-    "return torch.distributions.Normal(mu, mu - 9)":
+    "return torch.distributions.Normal(mu, mu - 9, True)":
     ("Expected parameter scale", "A standard deviation must be positive. log_var is the"),
     "return torch.normal(mu, mu - 9)": ("std >= 0", "of its square: exp(log_var / 2)."),
     "return mu if mu else log_var": ("Boolean value", "argument: if mask is not None."),

@@ -279,7 +279,7 @@ def test_any_text_is_cut_into_words(text):
         assert isinstance(phrasebook.detokenize(tokens, language), str)
     refused(phrasebook.detokenize, tokens, text)
     refused(phrasebook.detokenize, text or "a", "english")
-    refused(phrasebook.words, text)
+    refused(phrasebook.words, f"{text}?")  # a text may be the name of a kind
     assert "Anna" in phrasebook.words("name")
 
 
