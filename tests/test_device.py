@@ -32,6 +32,20 @@ ALLOWED = [
     "torch.func.vmap(torch.nn.Linear(3, 2).to('cuda'))(torch.ones(4, 3).cuda())",
     "torch.nn.Linear(3, 2).to('cuda').load_state_dict(torch.nn.Linear(3, 2).state_dict())",
 ]
+# What a lesson measures is not judged: every operation takes longer here, and by how much differs
+NOT_JUDGED = """
+from helpers import metrics
+
+
+def measured(*claim, expect=metrics.expect, **band):
+    try:
+        expect(*claim, **band)
+    except metrics.ClaimNotMet as missed:
+        print(missed)
+
+
+metrics.expect = measured
+"""
 
 
 def python(code: str) -> str:
@@ -89,7 +103,7 @@ def test_lesson_keeps_its_tensors_on_one_device(lesson, tmp_path, monkeypatch):
     startup.mkdir(parents=True)
     (startup / "pretend.py").write_text(
         f"import sys\nsys.path.append({str(Path(__file__).parent)!r})\n"
-        "import pretended_gpu\npretended_gpu.install()\n"
+        "import pretended_gpu\npretended_gpu.install()\n" + NOT_JUDGED
     )
     monkeypatch.setenv("IPYTHONDIR", str(tmp_path))
     monkeypatch.setenv("GENAI_PROFILE", "quick")
