@@ -194,14 +194,14 @@ def test_the_table_holds_each_run_once(table):
     rows = Counter((row["split"], row["way"], row["lr"], row["seed"]) for row in table)
     tuned = {way for way, w in adapters.WAYS.items() if not isinstance(w.rates, str)}
     wanted = {
-        ("validation", way, lr, adapters.TUNING_SEED)
-        for way in tuned for lr in adapters.WAYS[way].rates
+        ("validation", way, lr, seed)
+        for way in tuned for lr in adapters.WAYS[way].rates for seed in adapters.TUNING_SEEDS
     }  # fmt: skip
     for way, w in adapters.WAYS.items():
         lr = adapters.best_rate(table, way if way in tuned else w.rates)
         wanted |= {("test", way, lr, seed) for seed in range(w.seeds)}
     assert set(rows) == wanted and set(rows.values()) == {1}
-    assert all(w.seeds <= adapters.TUNING_SEED for w in adapters.WAYS.values())
+    assert all(w.seeds <= min(adapters.TUNING_SEEDS) for w in adapters.WAYS.values())
 
 
 def test_the_table_was_made_with_the_data_and_settings_that_ship(table):
@@ -239,7 +239,8 @@ def test_an_interrupted_command_goes_on_where_it_stopped(encoder, data, monkeypa
         "LoRA r=4": adapters.Way(adapters.lora(4), (1e-2,), 2),
         "LoRA r=1": adapters.Way(adapters.lora(1), "LoRA r=4", 1),
     }
-    for name, value in (("WAYS", ways), ("N_LABELED", 8), ("STEPS", 2), ("BATCH", 4)):
+    small = dict(WAYS=ways, N_LABELED=8, STEPS=2, BATCH=4, TUNING_SEEDS=(10,))
+    for name, value in small.items():
         monkeypatch.setattr(adapters, name, value)
     monkeypatch.setattr(adapters, "prepared", lambda: data)
     monkeypatch.setattr(adapters.models, "source", lambda name: name)
