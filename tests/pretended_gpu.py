@@ -6,6 +6,8 @@ fails as it does on a GPU, and so does a marked tensor that is handed to NumPy, 
 the other device. What a GPU computes, how fast, and with which memory, this cannot tell.
 """
 
+import threading
+
 import torch
 from torch.overrides import TorchFunctionMode
 from torch.utils._pytree import tree_leaves
@@ -147,7 +149,7 @@ def refuse(name: str, me, args: tuple, tensors: list[torch.Tensor]) -> None:
 
 
 def install() -> PretendedGPU:
-    """Pretend from now on, in this thread, and let lessons use the device in any profile."""
+    """Pretend from now on, in this thread and new ones; lessons use it in any profile."""
     import torch._dynamo  # first: its table of functions is made of the real ones
 
     from helpers import session
@@ -164,10 +166,18 @@ def install() -> PretendedGPU:
     )  # fmt: skip
     for name, answer in answers.items():
         setattr(torch.cuda, name, lambda *_, answer=answer, **__: answer)
+    torch.accelerator.synchronize = lambda *_: None
     torch.cuda.get_rng_state = lambda *_: torch.get_rng_state()
     torch.nn.RNNBase.flatten_parameters = lambda self: None
     torch.optim.Optimizer._accelerator_graph_capture_health_check = lambda self: None
     session.device = lambda: "cuda"
+    run = threading.Thread._bootstrap_inner
+
+    def pretending(thread: threading.Thread) -> None:
+        with PretendedGPU():
+            run(thread)
+
+    threading.Thread._bootstrap_inner = pretending  # a mode holds for one thread only
     mode = PretendedGPU()
     mode.__enter__()
     return mode
