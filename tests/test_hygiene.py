@@ -59,7 +59,7 @@ CODE_CELLS: dict[str, int] = {
     "day3_huggingface_finetuning/02_training_llms": 97,
     "day3_huggingface_finetuning/03_full_finetuning": 65,
     "day3_huggingface_finetuning/04_transfer_learning": 70,
-    "day3_huggingface_finetuning/05_parameter_efficient": 88,
+    "day3_huggingface_finetuning/05_parameter_efficient": 89,
     "day3_huggingface_finetuning/06_alignment": 98,
     "day3_huggingface_finetuning/07_multimodal": 85,
     "day3_huggingface_finetuning/08_reasoning_and_tools": 93,
