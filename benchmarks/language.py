@@ -130,7 +130,7 @@ NORMS = (
     "a step of the Llama form spends its time as the library's does: in products of matrices, and "
     "in the small operations of RMSNorm and of the turn of queries and keys"
 )
-FIXED = "the larger the matrices, the larger the share that both spend in the same products"
+FIXED = "products of matrices and attention take most of a step, and both do the same ones"
 LARGE = "with many rows, products and the copies of the growing cache weigh most, in both alike"
 TURNS = (
     "one token costs about as many small operations as the library's: RMSNorm is five, and the "
