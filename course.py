@@ -22,7 +22,7 @@ usage: python course.py COMMAND
   export --student               write all notebooks without outputs to exports/student
   export --solutions [--execute] write them with every exercise solved to exports/solutions
   check                          say whether this machine is ready for a class
-  bench [name ...] [--full]      time the lessons' code beside the libraries' (15 minutes and more)
+  bench [name ...] [--full]      time the lessons' code beside the libraries' (3 minutes and more)
   prefetch                       download all that the full profile loads, some gigabytes
   publish [OWNER/NAME] [--undo]  write the address of this repository on GitHub (default: git's
                                  origin) into the badges and set-up cells, for Colab
