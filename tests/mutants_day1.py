@@ -198,8 +198,6 @@ SURVIVORS = {
         "ink nor which pixels are above 0, and nothing else is claimed of the gray levels there",
     },
     "1.06": {
-        "one logistic": "on digits one bump does nearly as well as two: what counts is that the "
-        "likelihood knows the order of gray levels, and no claim says more",
         "no dropout": "warps and averaging alone keep the bound inside its band; the lesson claims "
         "the three cures together",
     },
